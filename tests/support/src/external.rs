@@ -1,0 +1,56 @@
+//! Running other people's programs against our servers.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use crate::{process, wait};
+
+/// What a program said, standard output and error together, and whether it was content.
+#[derive(Debug)]
+pub struct Said {
+    /// Exit code 0.
+    pub success: bool,
+    /// Both streams in the order they were written.
+    pub text: String,
+}
+
+impl Said {
+    /// Passes the text on when the program was content.
+    ///
+    /// # Panics
+    /// With all it said, when it was not.
+    pub fn expect_success(self, what: &str) -> String {
+        assert!(self.success, "{what} failed; it said:\n{}", self.text);
+        self.text
+    }
+}
+
+/// Runs `command` to its end, feeding it `input`.
+///
+/// # Panics
+/// When it cannot be started or does not end within `limit`.
+pub fn run(mut command: Command, input: &str, limit: Duration) -> Said {
+    // Into a file, not a pipe: nobody needs to drain it while the program runs.
+    let mut output = tempfile::tempfile().expect("a temporary file");
+    let handle = |file: &File| Stdio::from(file.try_clone().expect("a second handle"));
+    command.stdin(Stdio::piped()).stdout(handle(&output)).stderr(handle(&output));
+    let what = format!("{command:?}");
+    let mut guard = process::spawn(command).unwrap_or_else(|e| panic!("{what}: {e}"));
+    if let Some(mut stdin) = guard.child().stdin.take() {
+        // A program that has already ended does not read; its exit code tells.
+        let _ = stdin.write_all(input.as_bytes());
+    }
+    let ended = wait::poll(limit, || guard.child().try_wait().ok().flatten());
+    let text = read_all(&mut output);
+    let Some(status) = ended else { panic!("{what} did not end within {limit:?}; it said:\n{text}") };
+    Said { success: status.success(), text }
+}
+
+fn read_all(file: &mut File) -> String {
+    let mut bytes = Vec::new();
+    let read = file.seek(SeekFrom::Start(0)).and_then(|_| file.read_to_end(&mut bytes));
+    read.expect("a temporary file can be read");
+    String::from_utf8_lossy(&bytes).into_owned()
+}

@@ -1,0 +1,64 @@
+//! Where the things are that `cargo xtask setup` brings, and a clear word when one is missing.
+//!
+//! A missing prerequisite fails the test that needs it: a suite that skips is a suite nobody notices has stopped.
+
+use std::path::{Path, PathBuf};
+
+/// The root of the workspace.
+pub fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// The files of this repository for and about Apache's server: pom, logging configuration.
+pub fn apache_files() -> PathBuf {
+    workspace().join("tests/apache")
+}
+
+/// Class path of Apache ZooKeeper 3.9.5 and its dependencies, as Maven Central has them.
+pub fn apache_39_class_path() -> String {
+    let lib = present(workspace().join(".cache/apache/lib"), "the jars of Apache ZooKeeper 3.9.5");
+    format!("{}:{}/*", apache_files().display(), lib.display())
+}
+
+/// Class path of the Apache ZooKeeper 3.8 in Debian's package `zookeeper`.
+pub fn apache_38_class_path() -> String {
+    let jar = present("/usr/share/java/zookeeper.jar", "Debian's package zookeeper");
+    format!("{}:{}", apache_files().display(), jar.display())
+}
+
+/// The Python of the virtual environment that has kazoo.
+pub fn python() -> PathBuf {
+    present(workspace().join(".cache/venv/bin/python"), "the virtual environment with kazoo")
+}
+
+/// The C client's shell, from Debian's package `zookeeper-bin` (which ships `cli_mt` only).
+pub fn c_client() -> PathBuf {
+    present("/usr/lib/zookeeper/bin/cli_mt", "Debian's package zookeeper-bin")
+}
+
+/// Apache's shell, from Debian's package `zookeeper`.
+pub fn zk_cli() -> PathBuf {
+    present("/usr/share/zookeeper/bin/zkCli.sh", "Debian's package zookeeper")
+}
+
+/// Our server's binary, next to the test's own: `cargo xtask test` builds it first.
+pub fn zookube_node() -> PathBuf {
+    if let Some(path) = std::env::var_os("ZOOKUBE_NODE") {
+        return present(PathBuf::from(path), "the binary that ZOOKUBE_NODE names");
+    }
+    let exe = std::env::current_exe().expect("a running program has a path");
+    let profile = exe.ancestors().find(|dir| dir.join("deps").is_dir());
+    let path = profile.unwrap_or(Path::new("target/release")).join("zookube-node");
+    assert!(
+        path.exists(),
+        "{} is not built: `cargo build -p zookube-node` with this test's profile, or run `cargo xtask test`",
+        path.display()
+    );
+    path
+}
+
+fn present(path: impl Into<PathBuf>, what: &str) -> PathBuf {
+    let path = path.into();
+    assert!(path.exists(), "{what} is missing ({}): run `cargo xtask setup`", path.display());
+    path
+}
