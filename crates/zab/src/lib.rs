@@ -1,1 +1,22 @@
-//! placeholder
+//! Fast leader election and ZooKeeper atomic broadcast as pure state machines.
+//!
+//! The crate knows servers, votes, epochs and zxids; transactions are opaque bytes with a zxid. It has no clock, no
+//! socket, no file and no thread.
+
+mod action;
+pub mod election;
+mod history;
+mod leading;
+mod learner;
+mod learning;
+mod peer;
+pub mod properties;
+pub mod quorum;
+mod sync;
+mod types;
+
+pub use action::{Action, EstablishedRole};
+pub use history::{HISTORY_BYTES_MAX, History};
+pub use leading::{Leading, SyncCounts};
+pub use peer::{Peer, PeerSettings, PeerStart};
+pub use types::{Epochs, LinkId, Proposal, Timing};

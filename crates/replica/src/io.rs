@@ -1,0 +1,297 @@
+//! Everything that can happen to a server ([`Input`]) and everything it may ask of the outside world ([`Action`]).
+//!
+//! The runtime is dumb on purpose: it feeds inputs one at a time, starts the returned actions in their order, and reports
+//! back what became of them. Durability is an event: an ACK or a reply never rests on a write that is only probably done,
+//! because the core emits it only after it was told that the write is on disk.
+
+use bytes::{Bytes, BytesMut};
+use std::sync::Arc;
+use tree::{ConnId, Tree};
+use wire::client::{ConnectRequest, RequestHeader};
+use wire::election::Notification;
+use wire::quorum::QuorumPacket;
+use wire::{Id, Millis, ServerId, SessionId, Zxid};
+use zab::{Epochs, LinkId, Proposal};
+
+/// The time of an input, read once by the runtime.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Now {
+    /// Monotonic milliseconds since an arbitrary start; drives every timeout.
+    pub mono: Millis,
+    /// Wall clock, ms since 1970; only for the time stamps of transactions.
+    pub wall: Millis,
+}
+
+/// A connection's identities, shared with its task.
+pub type Identities = Arc<[Id]>;
+
+/// Something that happened.
+#[derive(Debug)]
+pub enum Input {
+    /// A client's first frame.
+    Connect {
+        /// The connection.
+        conn: ConnId,
+        /// What it asks for.
+        request: ConnectRequest,
+        /// Who it is (its address).
+        identities: Identities,
+    },
+    /// A request that its connection's task does not answer itself: every write, sync and closeSession, and every other
+    /// request that arrived behind one of those (I7).
+    Request {
+        /// The connection.
+        conn: ConnId,
+        /// Its session.
+        session: SessionId,
+        /// The request's header.
+        header: RequestHeader,
+        /// The request's body, header excluded.
+        body: Bytes,
+        /// The connection's identities when the request arrived.
+        identities: Identities,
+    },
+    /// A connection is gone; its session lives on until it expires.
+    ConnGone(ConnId),
+    /// Sessions that sent something since the last report and whose requests did not come through [`Input::Request`].
+    Touched(Vec<SessionId>),
+    /// A vote arrived on the election port.
+    Vote {
+        /// The voter.
+        from: ServerId,
+        /// The vote.
+        notification: Notification,
+    },
+    /// Whether the last notifications were handed to at least one peer's socket (`haveDelivered`); given with a deadline.
+    VotesDelivered(bool),
+    /// A link on the quorum port stands: one we dialled (`dialled` names the leader) or one we accepted.
+    LinkUp {
+        /// The link.
+        link: LinkId,
+        /// The leader we dialled, or `None` for an accepted link.
+        dialled: Option<ServerId>,
+    },
+    /// A packet arrived on a link.
+    Packet {
+        /// The link.
+        link: LinkId,
+        /// The packet; for SNAP see [`Input::SnapshotReceived`].
+        packet: QuorumPacket,
+    },
+    /// A SNAP packet and the whole stream behind it arrived and was decoded.
+    SnapshotReceived {
+        /// The link.
+        link: LinkId,
+        /// The zxid in the SNAP packet.
+        zxid: Zxid,
+        /// The decoded tree.
+        tree: Box<Tree>,
+    },
+    /// A snapshot is being sent or received on a link and bytes have moved since the last report (at most once a second).
+    LinkProgress(LinkId),
+    /// A link is gone, or could not be set up (`link` is then the number given in [`Action::Dial`]).
+    LinkGone {
+        /// The link.
+        link: LinkId,
+        /// Why, for the log.
+        reason: String,
+    },
+    /// Everything appended up to here is on disk.
+    LogSynced {
+        /// The last durable zxid.
+        upto: Zxid,
+    },
+    /// The epoch files hold these values.
+    EpochsSaved(Epochs),
+    /// The snapshot asked for by [`Action::SaveSnapshot`] is durable.
+    SnapshotSaved,
+    /// The log was cut as asked by [`Action::Truncate`] and the tree was loaded again from disk.
+    Truncated {
+        /// The reloaded tree.
+        tree: Box<Tree>,
+        /// The most recent transactions of the remaining log, oldest first.
+        history: Vec<Proposal>,
+    },
+    /// The time given by `next_deadline` has come.
+    Deadline,
+    /// The process was asked to stop: let go of leadership, close every connection, say [`Action::Stopped`].
+    Shutdown,
+}
+
+/// Why a client's connection is closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CloseReason {
+    /// It asked for it; its reply was sent.
+    SessionClosed,
+    /// Its session expired.
+    SessionExpired,
+    /// Its session is now used through another connection or server.
+    SessionMoved,
+    /// The client has seen a later zxid than this server has applied.
+    ClientAhead,
+    /// This server does not serve: it looks for a leader.
+    NotServing,
+    /// The request is not legal from a client.
+    BadRequest,
+    /// The session was refused (expired, wrong password); the refusal was sent.
+    Refused,
+}
+
+/// Something to do, in the order given.
+#[derive(Debug)]
+pub enum Action {
+    /// Send bytes (one or more complete frames) to a client. `answered` of the connection's requests are done with it.
+    Reply {
+        /// The connection.
+        conn: ConnId,
+        /// The frames.
+        frames: BytesMut,
+        /// How many [`Input::Request`]s these frames answer.
+        answered: usize,
+    },
+    /// The connection has a session from here on: send the response, then read its requests.
+    Connected {
+        /// The connection.
+        conn: ConnId,
+        /// The session.
+        session: SessionId,
+        /// Its negotiated timeout in ms.
+        timeout_ms: i32,
+        /// The ConnectResponse's frame.
+        frame: BytesMut,
+    },
+    /// Close a client's connection after what was sent to it has left.
+    CloseConn {
+        /// The connection.
+        conn: ConnId,
+        /// Why.
+        reason: CloseReason,
+    },
+    /// Serve clients from here on, in this role.
+    StartServing(ServingRole),
+    /// Stop serving: close every client connection.
+    StopServing,
+    /// Append to the log; report [`Input::LogSynced`] when durable. Several appends may share one sync.
+    Append(Proposal),
+    /// Write the epoch files; report [`Input::EpochsSaved`].
+    SaveEpochs(Epochs),
+    /// Cut the log behind this zxid, reload the tree from disk, report [`Input::Truncated`].
+    Truncate {
+        /// The last zxid to keep.
+        after: Zxid,
+    },
+    /// Write a snapshot of the tree as it is now and report [`Input::SnapshotSaved`] when it is durable.
+    SaveSnapshot,
+    /// Roll the log and write a snapshot beside the normal work; nothing waits for it.
+    BackgroundSnapshot,
+    /// Send a vote.
+    SendVote {
+        /// To whom.
+        to: ServerId,
+        /// The vote.
+        notification: Notification,
+    },
+    /// Dial every peer of the election port that is not connected.
+    ConnectElection,
+    /// Dial the leader's quorum port; report [`Input::LinkUp`] or [`Input::LinkGone`] with this link.
+    Dial {
+        /// The number of the new link.
+        link: LinkId,
+        /// The leader.
+        leader: ServerId,
+    },
+    /// Listen on the quorum port (we lead).
+    Listen,
+    /// Stop listening on the quorum port.
+    StopListening,
+    /// Send a packet on a link.
+    Send {
+        /// The link.
+        link: LinkId,
+        /// The packet.
+        packet: QuorumPacket,
+    },
+    /// Send a SNAP packet with this zxid and the snapshot stream behind it, in its place among the link's packets.
+    SendSnapshot {
+        /// The link.
+        link: LinkId,
+        /// The zxid that the snapshot stands for.
+        zxid: Zxid,
+    },
+    /// Close a link after what was sent on it has left.
+    CloseLink(LinkId),
+    /// A session of this server's clients ended or began elsewhere: informational, for metrics and logs.
+    Stopped,
+    /// The server cannot go on: end the process with this code and message.
+    Halt {
+        /// Apache's exit code (`ExitCode`).
+        code: i32,
+        /// What happened and what to do.
+        message: String,
+    },
+}
+
+/// The role in which a server serves clients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ServingRole {
+    /// Alone.
+    Standalone,
+    /// As the leader.
+    Leader,
+    /// As a follower.
+    Follower,
+    /// As an observer.
+    Observer,
+}
+
+/// What the outside may show of a server (four-letter words, the lab, metrics): a copy, taken between two inputs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Status {
+    /// `standalone`, `leader`, `follower`, `observer`, or `looking`.
+    pub mode: &'static str,
+    /// Whether clients are served.
+    pub serving: bool,
+    /// Apache's `zk_peer_state`: `leading - broadcast` and the like; empty for a standalone server.
+    pub peer_state: String,
+    /// The leader followed or being.
+    pub leader: Option<ServerId>,
+    /// The current epoch.
+    pub epoch: i64,
+    /// Last applied zxid.
+    pub last_zxid: Zxid,
+    /// Requests of clients that are in the pipeline.
+    pub outstanding: usize,
+    /// Leader: learners connected and in sync: (sid, is voter).
+    pub synced_learners: Vec<(ServerId, bool)>,
+    /// Leader: learners connected.
+    pub learners: usize,
+    /// Leader: pending syncs.
+    pub pending_syncs: usize,
+    /// Leader: size of the last, smallest and largest proposal, -1 where there was none.
+    pub proposal_bytes: [i64; 3],
+    /// Leader and standalone: sessions by the time they expire, monotonic ms: for `dump`.
+    pub session_buckets: Vec<(Millis, Vec<SessionId>)>,
+    /// Counters: proposals, commits, elections (looking), snapshots sent, diffs sent.
+    pub counters: Counters,
+}
+
+/// Counts since the start of the process.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Times this server looked for a leader.
+    pub looking: u64,
+    /// Proposals made (leader) or received (learner).
+    pub proposals: u64,
+    /// Transactions applied.
+    pub commits: u64,
+    /// Synchronizations by DIFF that this leader sent.
+    pub diffs_sent: u64,
+    /// Synchronizations by SNAP that this leader sent.
+    pub snaps_sent: u64,
+    /// Synchronizations by TRUNC that this leader sent.
+    pub truncs_sent: u64,
+    /// Sessions that this leader expired.
+    pub sessions_expired: u64,
+    /// Sessions re-attached through this server.
+    pub revalidations: u64,
+}

@@ -1,0 +1,54 @@
+//! What the broadcast protocol asks of the server around it, in the order it must be started.
+
+use crate::election::ElectionAction;
+use crate::types::{Epochs, LinkId, Proposal};
+use wire::quorum::QuorumPacket;
+use wire::{Epoch, ServerId, Zxid};
+
+/// The part a server plays once an epoch is established.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EstablishedRole {
+    /// Proposes.
+    Leader,
+    /// Logs, acknowledges, applies.
+    Follower,
+    /// Applies.
+    Observer,
+}
+
+/// Something to do.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    /// An action of the election (votes to send, peers to dial).
+    Election(ElectionAction),
+    /// Listen on the quorum port.
+    Listen,
+    /// Stop listening on the quorum port.
+    StopListening,
+    /// Dial the leader's quorum port; the answer is `link_up` or `link_gone` with this link.
+    Dial(LinkId, ServerId),
+    /// Send a packet.
+    Send(LinkId, QuorumPacket),
+    /// Send a SNAP packet with this zxid and the snapshot behind it.
+    SendSnapshot(LinkId, Zxid),
+    /// Close a link, saying why in the log.
+    Close(LinkId, String),
+    /// Append to the log; `log_synced` answers.
+    Append(Proposal),
+    /// Write the epoch files; `epochs_saved` answers.
+    SaveEpochs(Epochs),
+    /// Cut the log behind this zxid and reload; `truncated` answers.
+    Truncate(Zxid),
+    /// The snapshot received last becomes the tree.
+    InstallSnapshot,
+    /// Write a snapshot of the tree; `snapshot_saved` answers.
+    SaveSnapshot,
+    /// Apply a transaction: it is committed, or this server has stopped being active and makes tree and log agree.
+    Commit(Proposal),
+    /// The epoch is established: serve in this role.
+    Established(EstablishedRole, Epoch),
+    /// This server is no longer active: stop serving.
+    Left(String),
+    /// A packet that is not the protocol's own business: REQUEST, REVALIDATE, SYNC, PING.
+    Deliver(LinkId, QuorumPacket),
+}

@@ -1,0 +1,254 @@
+//! A server that looks for a leader: the loop of `FastLeaderElection.lookForLeader`, one event at a time.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tracing::debug;
+use wire::election::{Notification, ServerState};
+use wire::{Epoch, Millis, ServerId, Zxid};
+
+use super::views::Views;
+use super::vote::{Proposal, Vote};
+use super::{ElectionAction, ElectionSettings, InitialVote, NO_VOTE};
+
+/// What [`Looking`] works with but does not own.
+pub(super) struct Surroundings<'a> {
+    pub me: ServerId,
+    pub settings: &'a ElectionSettings,
+    pub views: &'a Views,
+    pub round: &'a mut i64,
+    pub now: Millis,
+    pub out: &'a mut Vec<ElectionAction>,
+    /// What this server sent to itself; the caller hands it to [`Looking::on_vote`] next.
+    pub loopback: Option<Notification>,
+}
+
+/// A vote that won and the servers that made it win.
+pub(super) struct Settlement {
+    pub vote: Vote,
+    pub supporters: BTreeSet<ServerId>,
+}
+
+/// The data of one election; both maps hold voters only, which bounds them.
+#[derive(Debug)]
+pub(super) struct Looking {
+    /// This server as a candidate.
+    initial: Proposal,
+    /// The best candidate of this round.
+    proposal: Proposal,
+    /// The votes of this round, by sender.
+    recvset: BTreeMap<ServerId, Vote>,
+    /// The votes of servers that have settled, of whatever round. They let a latecomer join an established ensemble.
+    out_of_election: BTreeMap<ServerId, Vote>,
+    /// The present wait for a notification. It doubles with each silent one and is never reset within an election.
+    interval_ms: i64,
+    phase: Phase,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Phase {
+    /// Waits for notifications; at the deadline it repeats its own.
+    Polling { deadline: Millis },
+    /// A quorum agrees; unless something better comes before the deadline the election is over.
+    Finalizing { deadline: Millis },
+}
+
+impl Looking {
+    pub fn new(
+        me: ServerId,
+        settings: &ElectionSettings,
+        views: &Views,
+        now: Millis,
+        candidate: InitialVote,
+    ) -> Looking {
+        // Apache takes the id from the membership and the rest from the role: a participant that is no member proposes its
+        // history without a name.
+        let leader = if views.committed().is_voter(me) { me } else { ServerId(NO_VOTE) };
+        let initial = if views.is_participant(me) {
+            Proposal { leader, zxid: candidate.zxid, peer_epoch: candidate.peer_epoch }
+        } else {
+            Proposal { leader, zxid: Zxid(NO_VOTE), peer_epoch: Epoch(NO_VOTE) }
+        };
+        let interval_ms = settings.min_notification_interval_ms;
+        Looking {
+            initial,
+            proposal: initial,
+            recvset: BTreeMap::new(),
+            out_of_election: BTreeMap::new(),
+            interval_ms,
+            phase: Phase::Polling { deadline: now.plus(interval_ms) },
+        }
+    }
+
+    pub fn deadline(&self) -> Millis {
+        match self.phase {
+            Phase::Polling { deadline } | Phase::Finalizing { deadline } => deadline,
+        }
+    }
+
+    /// Sends the proposal to every voter (`sendNotifications`).
+    pub fn broadcast(&self, around: &mut Surroundings<'_>) {
+        let message = self.message(around);
+        for sid in around.views.voters() {
+            if sid == around.me {
+                around.loopback = Some(message.clone());
+            } else {
+                around.out.push(ElectionAction::Send(sid, message.clone()));
+            }
+        }
+    }
+
+    /// Answers a looking server that has something to learn from this one.
+    ///
+    /// Apache answers only the sender of an older round. We answer the sender of a worse vote of this round too: a server that
+    /// starts to look while others still follow loses its first notification to them, and would be heard again only when its
+    /// wait has passed. So the election after a leader's clean shutdown takes one finalize wait, not a notification interval
+    /// more. The receiver sees a repeated notification, which is normal; and since it then adopts the vote or already has a
+    /// better one, the exchange ends.
+    ///
+    /// Servers that do not vote answer nobody. Apache's do, to no effect but one: a voter answers every notification of theirs,
+    /// so an observer of a later round than a looking voter exchanges messages with it as fast as the network allows.
+    pub fn answer_laggard(&self, around: &mut Surroundings<'_>, from: ServerId, message: &Notification) {
+        if message.state != ServerState::Looking || !around.views.is_voter(around.me) {
+            return;
+        }
+        let theirs = Proposal::of_message(message);
+        let lags = message.round < *around.round
+            || (message.round == *around.round && around.views.prefers(&self.proposal, &theirs));
+        if lags {
+            let answer = self.message(around);
+            around.out.push(ElectionAction::Send(from, answer));
+        }
+    }
+
+    /// A message was taken from the queue: of a voter, possibly of this server itself.
+    pub fn on_vote(
+        &mut self,
+        around: &mut Surroundings<'_>,
+        from: ServerId,
+        message: &Notification,
+    ) -> Option<Settlement> {
+        if matches!(self.phase, Phase::Finalizing { .. }) {
+            // Neither the state nor the round of the message matters here, and one that is not better leaves no trace.
+            if !around.views.prefers(&Proposal::of_message(message), &self.proposal) {
+                self.phase = Phase::Finalizing { deadline: around.now.plus(around.settings.finalize_wait_ms) };
+                return None;
+            }
+        }
+        self.phase = Phase::Polling { deadline: around.now.plus(self.interval_ms) };
+        if !around.views.is_voter(from) || !around.views.is_voter(message.leader) {
+            debug!(me = %around.me, %from, leader = %message.leader, "notification from or for a server that does not vote");
+            return None;
+        }
+        match message.state {
+            ServerState::Looking => {
+                self.on_looking(around, from, message);
+                None
+            }
+            ServerState::Observing => None,
+            ServerState::Following | ServerState::Leading => self.on_settled(around, from, message),
+        }
+    }
+
+    /// The wait is over, in either phase.
+    pub fn on_deadline(&mut self, around: &mut Surroundings<'_>, delivered: bool) -> Option<Settlement> {
+        if around.now < self.deadline() {
+            return None;
+        }
+        if matches!(self.phase, Phase::Finalizing { .. }) {
+            let vote = self.proposal.in_round(*around.round);
+            let supporters = agreeing(&self.recvset, &vote);
+            if around.views.is_quorum(&supporters) {
+                return Some(Settlement { vote, supporters });
+            }
+            debug!(me = %around.me, %vote, ?supporters, "a new membership took the quorum away");
+        }
+        if delivered {
+            self.broadcast(around);
+        } else {
+            around.out.push(ElectionAction::ConnectAll);
+        }
+        self.interval_ms = self.interval_ms.saturating_mul(2).min(around.settings.max_notification_interval_ms);
+        self.phase = Phase::Polling { deadline: around.now.plus(self.interval_ms) };
+        None
+    }
+
+    /// The vote of a server that looks as well.
+    fn on_looking(&mut self, around: &mut Surroundings<'_>, from: ServerId, message: &Notification) {
+        if self.initial.zxid == Zxid::NONE || message.zxid == Zxid::NONE {
+            debug!(me = %around.me, %from, "vote of a server with an untrusted database");
+            return;
+        }
+        let theirs = Proposal::of_message(message);
+        if message.round > *around.round {
+            *around.round = message.round;
+            self.recvset.clear();
+            // What was adopted in the old round is void: its supporters may be gone.
+            let better = around.views.prefers(&theirs, &self.initial);
+            self.proposal = if better { theirs } else { self.initial };
+            self.broadcast(around);
+        } else if message.round < *around.round {
+            debug!(me = %around.me, %from, theirs = message.round, ours = *around.round, "vote of an older round");
+            return;
+        } else if around.views.prefers(&theirs, &self.proposal) {
+            self.proposal = theirs;
+            self.broadcast(around);
+        }
+        self.recvset.insert(from, theirs.in_round(message.round));
+        let supporters = agreeing(&self.recvset, &self.proposal.in_round(*around.round));
+        if around.views.is_quorum(&supporters) {
+            self.phase = Phase::Finalizing { deadline: around.now.plus(around.settings.finalize_wait_ms) };
+        }
+    }
+
+    /// The vote of a server that leads or follows (`receivedFollowingNotification`).
+    fn on_settled(
+        &mut self,
+        around: &mut Surroundings<'_>,
+        from: ServerId,
+        message: &Notification,
+    ) -> Option<Settlement> {
+        let vote = Vote::of_message(message);
+        let ended = Vote { state: ServerState::Looking, version: 0, ..vote.clone() };
+        if message.round == *around.round {
+            self.recvset.insert(from, Vote { version: 0, ..vote.clone() });
+            let supporters = agreeing(&self.recvset, &vote);
+            if around.views.is_quorum(&supporters) && leader_is_known(around, &self.recvset, &vote) {
+                return Some(Settlement { vote: ended, supporters });
+            }
+        }
+        self.out_of_election.insert(from, vote.clone());
+        let supporters = agreeing(&self.out_of_election, &vote);
+        if around.views.is_quorum(&supporters) && leader_is_known(around, &self.out_of_election, &vote) {
+            *around.round = vote.round;
+            return Some(Settlement { vote: ended, supporters });
+        }
+        None
+    }
+
+    fn message(&self, around: &Surroundings<'_>) -> Notification {
+        Notification {
+            state: ServerState::Looking,
+            leader: self.proposal.leader,
+            zxid: self.proposal.zxid,
+            round: *around.round,
+            peer_epoch: self.proposal.peer_epoch,
+            version: Notification::VERSION,
+            config: Some(around.views.text().to_owned()),
+        }
+    }
+}
+
+/// The senders whose votes agree with `vote` (`getVoteTracker`).
+fn agreeing(votes: &BTreeMap<ServerId, Vote>, vote: &Vote) -> BTreeSet<ServerId> {
+    votes.iter().filter(|(_, cast)| vote.agrees_with(cast)).map(|(&sid, _)| sid).collect()
+}
+
+/// `checkLeader`: a quorum may go on electing a server that is gone, so the leader itself must have said that it leads; and
+/// what others believe about this server counts only in its own round.
+fn leader_is_known(around: &Surroundings<'_>, votes: &BTreeMap<ServerId, Vote>, vote: &Vote) -> bool {
+    if vote.leader == around.me {
+        *around.round == vote.round
+    } else {
+        votes.get(&vote.leader).is_some_and(|cast| cast.state == ServerState::Leading)
+    }
+}

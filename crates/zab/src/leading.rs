@@ -1,0 +1,669 @@
+//! The leader: discovery, synchronization and broadcast (`Leader`, `LearnerHandler`).
+//!
+//! ```text
+//!            quorum of FOLLOWERINFO          epoch saved           quorum of ACKEPOCH
+//! Discovery ------------------> SavingAccepted ---------> EpochAcks ------------------> SavingCurrent
+//!                                                                                            | epoch saved
+//!                     Broadcast <--------------------------------------------- Synchronization
+//!                                quorum of NEWLEADER acks
+//! ```
+//!
+//! Every arrow but the last is also bounded by `initLimit`; a phase that takes longer, and a broadcast whose learners are no
+//! longer a quorum, ends the leadership. Each link goes through the stages of [`Stage`] on its own.
+
+use crate::action::{Action, EstablishedRole};
+use crate::history::History;
+use crate::learner::{Learner, Stage};
+use crate::quorum::Membership;
+use crate::sync::{self, SyncPlan};
+use crate::types::{Epochs, LinkId, Proposal, Timing};
+use bytes::Bytes;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use wire::quorum::{LearnerInfo, PROTOCOL_VERSION, PacketType, QuorumPacket, decode_ack_epoch, leader_info};
+use wire::{Epoch, Millis, ServerId, Zxid};
+
+/// What the leader is busy with; see the module's diagram.
+#[derive(Debug)]
+enum Phase {
+    /// Collects accepted epochs to find one that is larger than all.
+    Discovery { epoch: Epoch, connecting: BTreeSet<ServerId> },
+    /// Waits until the accepted epoch is on disk: only then it may be proposed (I3).
+    SavingAccepted { epoch: Epoch },
+    /// Collects promises to follow nobody of an earlier epoch.
+    EpochAcks { epoch: Epoch, promised: BTreeSet<ServerId> },
+    /// Waits until the current epoch is on disk.
+    SavingCurrent { epoch: Epoch },
+    /// Brings learners to its history and collects their acknowledgements of it.
+    Synchronization { epoch: Epoch, acks: BTreeSet<ServerId> },
+    /// Proposes.
+    Broadcast { epoch: Epoch },
+}
+
+/// Counts of synchronizations sent, for metrics.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SyncCounts {
+    /// By DIFF.
+    pub diffs: u64,
+    /// By TRUNC.
+    pub truncs: u64,
+    /// By SNAP.
+    pub snaps: u64,
+}
+
+/// A server that was elected, from discovery to the end of its leadership.
+#[derive(Debug)]
+pub struct Leading {
+    me: ServerId,
+    membership: Membership,
+    timing: Timing,
+    /// Epoch files and last zxid when the leadership began: what learners are compared with.
+    own_epochs: Epochs,
+    own_last_zxid: Zxid,
+    phase: Phase,
+    phase_deadline: Millis,
+    links: BTreeMap<LinkId, Learner>,
+    /// Proposed and not committed, in order.
+    outstanding: VecDeque<Proposal>,
+    last_proposed: Zxid,
+    last_committed: Zxid,
+    /// What this server's own log holds durably: its own acknowledgement.
+    own_synced: Zxid,
+    /// Syncs that wait for the commit of what was proposed before them.
+    pending_syncs: VecDeque<(Zxid, LinkId)>,
+    next_half_tick: Millis,
+    half_ticks: u64,
+    /// Synchronizations sent.
+    pub sync_counts: SyncCounts,
+}
+
+/// Where the elected server stands.
+#[derive(Debug, Clone, Copy)]
+pub struct Standing {
+    /// Its epoch files.
+    pub epochs: Epochs,
+    /// The last zxid of its durable log.
+    pub last_zxid: Zxid,
+}
+
+impl Leading {
+    /// Begins discovery.
+    pub fn new(
+        now: Millis,
+        me: ServerId,
+        membership: Membership,
+        timing: Timing,
+        standing: Standing,
+        out: &mut Vec<Action>,
+    ) -> Leading {
+        out.push(Action::Listen);
+        let mut leading = Leading {
+            me,
+            membership,
+            timing,
+            own_epochs: standing.epochs,
+            own_last_zxid: standing.last_zxid,
+            phase: Phase::Discovery { epoch: Epoch(standing.epochs.accepted.0 + 1), connecting: BTreeSet::from([me]) },
+            phase_deadline: now.plus(timing.init_ms()),
+            links: BTreeMap::new(),
+            outstanding: VecDeque::new(),
+            last_proposed: standing.last_zxid,
+            last_committed: standing.last_zxid,
+            own_synced: standing.last_zxid,
+            pending_syncs: VecDeque::new(),
+            next_half_tick: now.plus(timing.tick_ms / 2),
+            half_ticks: 0,
+            sync_counts: SyncCounts::default(),
+        };
+        leading.check_discovery(out);
+        leading
+    }
+
+    // --- getters -------------------------------------------------------------------------------------------------
+
+    /// The name of the phase, as Apache's `zk_peer_state` has it.
+    #[must_use]
+    pub fn phase_name(&self) -> &'static str {
+        match self.phase {
+            Phase::Discovery { .. } | Phase::SavingAccepted { .. } => "leading - discovery",
+            Phase::EpochAcks { .. } | Phase::SavingCurrent { .. } | Phase::Synchronization { .. } => {
+                "leading - synchronization"
+            }
+            Phase::Broadcast { .. } => "leading - broadcast",
+        }
+    }
+
+    /// Whether transactions may be proposed.
+    #[must_use]
+    pub fn is_broadcasting(&self) -> bool {
+        matches!(self.phase, Phase::Broadcast { .. })
+    }
+
+    /// The epoch, once it was decided.
+    #[must_use]
+    pub fn epoch(&self) -> Option<Epoch> {
+        match self.phase {
+            Phase::Discovery { .. } | Phase::SavingAccepted { .. } => None,
+            Phase::EpochAcks { epoch, .. }
+            | Phase::SavingCurrent { epoch }
+            | Phase::Synchronization { epoch, .. }
+            | Phase::Broadcast { epoch } => Some(epoch),
+        }
+    }
+
+    /// The last proposed zxid.
+    #[must_use]
+    pub fn last_proposed(&self) -> Zxid {
+        self.last_proposed
+    }
+
+    /// Proposals that are not committed.
+    #[must_use]
+    pub fn outstanding(&self) -> usize {
+        self.outstanding.len()
+    }
+
+    /// Proposals that are not committed, oldest first: what must still be applied when the leadership ends.
+    pub fn take_outstanding(&mut self) -> VecDeque<Proposal> {
+        std::mem::take(&mut self.outstanding)
+    }
+
+    /// Syncs that wait for a commit.
+    #[must_use]
+    pub fn pending_syncs(&self) -> usize {
+        self.pending_syncs.len()
+    }
+
+    /// Learners that follow: sid and whether it votes.
+    pub fn active_learners(&self) -> impl Iterator<Item = (ServerId, bool)> + '_ {
+        self.links.values().filter(|learner| learner.stage == Stage::Active).filter_map(|learner| {
+            let sid = learner.sid()?;
+            Some((sid, self.membership.is_voter(sid)))
+        })
+    }
+
+    /// Links, in whatever stage.
+    pub fn links(&self) -> impl Iterator<Item = LinkId> + '_ {
+        self.links.keys().copied()
+    }
+
+    /// The learner behind a link.
+    #[must_use]
+    pub fn learner_sid(&self, link: LinkId) -> Option<ServerId> {
+        self.links.get(&link)?.sid()
+    }
+
+    /// When `on_deadline` is wanted.
+    #[must_use]
+    pub fn next_deadline(&self) -> Millis {
+        if self.is_broadcasting() { self.next_half_tick } else { self.next_half_tick.min(self.phase_deadline) }
+    }
+
+    // --- events --------------------------------------------------------------------------------------------------
+
+    /// A learner has dialled.
+    pub fn on_link_up(&mut self, now: Millis, link: LinkId) {
+        let patience_ms = self.timing.init_ms() + self.timing.sync_ms();
+        self.links.insert(link, Learner::new(now.plus(patience_ms)));
+    }
+
+    /// A snapshot is being sent to a learner and it takes the bytes.
+    pub fn on_progress(&mut self, now: Millis, link: LinkId) {
+        let patience_ms = self.timing.init_ms() + self.timing.sync_ms();
+        if let Some(learner) = self.links.get_mut(&link)
+            && learner.stage == Stage::Synchronizing
+        {
+            learner.alive_until = now.plus(patience_ms);
+        }
+    }
+
+    /// A learner is gone.
+    pub fn on_link_gone(&mut self, link: LinkId) {
+        self.links.remove(&link);
+        self.pending_syncs.retain(|(_, waiting)| *waiting != link);
+    }
+
+    /// A packet from a learner. What is not the protocol's own business is delivered.
+    pub fn on_packet(
+        &mut self,
+        now: Millis,
+        link: LinkId,
+        packet: QuorumPacket,
+        history: &History,
+        out: &mut Vec<Action>,
+    ) {
+        let sync_ms = self.timing.sync_ms();
+        let Some(learner) = self.links.get_mut(&link) else { return };
+        if learner.stage >= Stage::Synced {
+            learner.alive_until = now.plus(sync_ms);
+        }
+        let outcome = match (packet.kind, learner.stage) {
+            (PacketType::FollowerInfo | PacketType::ObserverInfo, Stage::Connected) => self.on_info(link, &packet, out),
+            (PacketType::AckEpoch, Stage::EpochSent) => self.on_ack_epoch(now, link, &packet, history, out),
+            (PacketType::Ack, _) => {
+                self.on_ack(now, link, packet.zxid, out);
+                Ok(())
+            }
+            (PacketType::Request | PacketType::Revalidate | PacketType::Ping, stage) if stage >= Stage::Synced => {
+                out.push(Action::Deliver(link, packet));
+                Ok(())
+            }
+            // Old learners answer pings while they still synchronize.
+            (PacketType::Ping, Stage::Synchronizing) => Ok(()),
+            (kind, stage) => Err(format!("packet {kind:?} in stage {stage:?}")),
+        };
+        if let Err(reason) = outcome {
+            self.drop_link(link, reason, out);
+        }
+    }
+
+    /// Everything up to `upto` is in this server's own log.
+    pub fn on_log_synced(&mut self, upto: Zxid, history: &mut History, out: &mut Vec<Action>) {
+        self.own_synced = self.own_synced.max(upto);
+        self.commit_acknowledged(history, out);
+    }
+
+    /// The epoch files are on disk.
+    pub fn on_epochs_saved(&mut self, now: Millis, history: &History, out: &mut Vec<Action>) {
+        match self.phase {
+            Phase::SavingAccepted { epoch } => {
+                tracing::info!(%epoch, "epoch accepted by a quorum");
+                self.phase = Phase::EpochAcks { epoch, promised: BTreeSet::from([self.me]) };
+                self.phase_deadline = now.plus(self.timing.init_ms());
+                let waiting: Vec<LinkId> = self.links_in(Stage::WaitingEpoch);
+                for link in waiting {
+                    self.send_leader_info(link, epoch, out);
+                }
+                self.check_promises(out);
+            }
+            Phase::SavingCurrent { epoch } => {
+                self.last_proposed = epoch.start();
+                self.phase = Phase::Synchronization { epoch, acks: BTreeSet::from([self.me]) };
+                self.phase_deadline = now.plus(self.timing.init_ms());
+                for link in self.links_in(Stage::Promised) {
+                    self.synchronize(now, link, epoch, history, out);
+                }
+                self.check_established(out);
+            }
+            _ => {}
+        }
+    }
+
+    /// The time of `next_deadline` has come. Answers why the leadership must end, if it must.
+    pub fn on_deadline(&mut self, now: Millis, out: &mut Vec<Action>) -> Result<(), String> {
+        if !self.is_broadcasting() && now >= self.phase_deadline {
+            return Err(format!("no quorum within initLimit in phase {}", self.phase_name()));
+        }
+        if now < self.next_half_tick {
+            return Ok(());
+        }
+        self.next_half_tick = now.plus(self.timing.tick_ms / 2);
+        self.half_ticks += 1;
+        self.drop_silent_links(now, out);
+        if self.is_broadcasting() && self.half_ticks.is_multiple_of(2) {
+            let alive: BTreeSet<ServerId> =
+                self.links.values().filter_map(Learner::sid).chain(std::iter::once(self.me)).collect();
+            if !self.membership.is_quorum(&alive) {
+                return Err(format!("only servers {alive:?} are in sync: no quorum"));
+            }
+        }
+        let ping = QuorumPacket::bare(PacketType::Ping, self.last_proposed);
+        for (&link, learner) in &self.links {
+            if learner.stage >= Stage::Synchronizing {
+                out.push(Action::Send(link, ping.clone()));
+            }
+        }
+        Ok(())
+    }
+
+    // --- commands ------------------------------------------------------------------------------------------------
+
+    /// The zxid of the next proposal, or `None` where the epoch's counter is used up and the leader must step down
+    /// (ZOOKEEPER-1277).
+    #[must_use]
+    pub fn next_zxid(&self) -> Option<Zxid> {
+        self.last_proposed.next().filter(|zxid| zxid.counter() != Zxid::COUNTER_MAX)
+    }
+
+    /// Proposes a transaction whose zxid is [`Self::next_zxid`]: to the own log and to every follower at once, so that the
+    /// disks work side by side.
+    ///
+    /// # Panics
+    /// If the zxid is not the next one: our leader leaves no gap in an epoch (I1).
+    pub fn propose(&mut self, now: Millis, proposal: Proposal, out: &mut Vec<Action>) {
+        assert_eq!(Some(proposal.zxid), self.last_proposed.next(), "I1: a proposal continues {}", self.last_proposed);
+        self.last_proposed = proposal.zxid;
+        let packet = QuorumPacket::with_data(PacketType::Proposal, proposal.zxid, proposal.bytes.clone());
+        for (&link, learner) in &mut self.links {
+            if learner.stage >= Stage::Synchronizing && !learner.observes {
+                learner.sent(now, proposal.zxid);
+                out.push(Action::Send(link, packet.clone()));
+            }
+        }
+        out.push(Action::Append(proposal.clone()));
+        self.outstanding.push_back(proposal);
+    }
+
+    /// A learner asks to be told when everything proposed so far was sent to it.
+    pub fn sync(&mut self, link: LinkId, out: &mut Vec<Action>) {
+        if self.outstanding.is_empty() {
+            out.push(Action::Send(link, QuorumPacket::bare(PacketType::Sync, Zxid::ZERO)));
+        } else {
+            self.pending_syncs.push_back((self.last_proposed, link));
+        }
+    }
+
+    // --- discovery -----------------------------------------------------------------------------------------------
+
+    fn on_info(&mut self, link: LinkId, packet: &QuorumPacket, out: &mut Vec<Action>) -> Result<(), String> {
+        let info = match &packet.data {
+            Some(data) => LearnerInfo::decode(data).map_err(|error| error.to_string())?,
+            None => return Err("learner without an id".to_owned()),
+        };
+        if info.protocol_version < PROTOCOL_VERSION {
+            return Err(format!("protocol version {:#x} is older than 3.4", info.protocol_version));
+        }
+        if info.config_version > self.membership.version {
+            return Err(format!(
+                "configuration version {:#x} is later than ours, {:#x}",
+                info.config_version, self.membership.version
+            ));
+        }
+        let observes = packet.kind == PacketType::ObserverInfo;
+        // A learner that dials again has lost its earlier link, whether or not we have noticed.
+        let earlier: Vec<LinkId> =
+            self.links.iter().filter(|(_, other)| other.sid() == Some(info.sid)).map(|(&link, _)| link).collect();
+        for earlier in earlier {
+            self.drop_link(earlier, format!("server {} has connected again", info.sid), out);
+        }
+        let Some(learner) = self.links.get_mut(&link) else { return Ok(()) };
+        learner.introduce(info.sid, observes);
+        tracing::info!(sid = %info.sid, accepted_epoch = %packet.zxid.epoch(), observes, "learner connected");
+        match &mut self.phase {
+            Phase::Discovery { epoch, connecting } => {
+                if packet.zxid.epoch() >= *epoch {
+                    *epoch = Epoch(packet.zxid.epoch().0 + 1);
+                }
+                if self.membership.is_voter(info.sid) {
+                    connecting.insert(info.sid);
+                }
+                self.check_discovery(out);
+            }
+            Phase::SavingAccepted { .. } => {}
+            Phase::EpochAcks { epoch, .. }
+            | Phase::SavingCurrent { epoch }
+            | Phase::Synchronization { epoch, .. }
+            | Phase::Broadcast { epoch } => {
+                let epoch = *epoch;
+                self.send_leader_info(link, epoch, out);
+            }
+        }
+        Ok(())
+    }
+
+    fn check_discovery(&mut self, out: &mut Vec<Action>) {
+        if let Phase::Discovery { epoch, connecting } = &self.phase
+            && self.membership.is_quorum(connecting)
+        {
+            let epoch = *epoch;
+            out.push(Action::SaveEpochs(Epochs { accepted: epoch, current: self.own_epochs.current }));
+            self.phase = Phase::SavingAccepted { epoch };
+        }
+    }
+
+    fn send_leader_info(&mut self, link: LinkId, epoch: Epoch, out: &mut Vec<Action>) {
+        if let Some(learner) = self.links.get_mut(&link) {
+            learner.stage = Stage::EpochSent;
+            let packet = QuorumPacket::with_data(PacketType::LeaderInfo, epoch.start(), leader_info());
+            out.push(Action::Send(link, packet));
+        }
+    }
+
+    fn on_ack_epoch(
+        &mut self,
+        now: Millis,
+        link: LinkId,
+        packet: &QuorumPacket,
+        history: &History,
+        out: &mut Vec<Action>,
+    ) -> Result<(), String> {
+        let current =
+            decode_ack_epoch(packet.data.as_deref().unwrap_or_default()).map_err(|error| error.to_string())?;
+        let last_zxid = packet.zxid;
+        let Some(learner) = self.links.get_mut(&link) else { return Ok(()) };
+        learner.last_zxid = last_zxid;
+        learner.stage = Stage::Promised;
+        let sid = learner.sid();
+        // `None` says that the learner had accepted this epoch before: it does not count as a promise.
+        if let (Some(current), Phase::EpochAcks { promised, .. }) = (current, &mut self.phase) {
+            let own = (self.own_epochs.current, self.own_last_zxid);
+            if (current, last_zxid) > own {
+                return Err(format!(
+                    "follower is ahead of the leader: epoch {current} zxid {last_zxid}, ours {} {}",
+                    own.0, own.1
+                ));
+            }
+            if let Some(sid) = sid
+                && last_zxid != Zxid::NONE
+                && self.membership.is_voter(sid)
+            {
+                promised.insert(sid);
+            }
+            self.check_promises(out);
+        } else if let Phase::Synchronization { epoch, .. } | Phase::Broadcast { epoch } = self.phase {
+            self.synchronize(now, link, epoch, history, out);
+        }
+        Ok(())
+    }
+
+    fn check_promises(&mut self, out: &mut Vec<Action>) {
+        if let Phase::EpochAcks { epoch, promised } = &self.phase
+            && self.membership.is_quorum(promised)
+        {
+            let epoch = *epoch;
+            out.push(Action::SaveEpochs(Epochs { accepted: epoch, current: epoch }));
+            self.phase = Phase::SavingCurrent { epoch };
+        }
+    }
+
+    // --- synchronization -----------------------------------------------------------------------------------------
+
+    /// Sends a learner what it lacks, then NEWLEADER. From here on it receives live traffic; commits are held back until it
+    /// has got UPTODATE (ZOOKEEPER-4394: learners before 3.9.3 lose their in-flight list at NEWLEADER).
+    fn synchronize(&mut self, now: Millis, link: LinkId, epoch: Epoch, history: &History, out: &mut Vec<Action>) {
+        let last_processed = if self.is_broadcasting() { self.last_committed } else { self.own_last_zxid };
+        let Some(learner) = self.links.get_mut(&link) else { return };
+        // Nothing lies between the last zxid before this epoch and the epoch's start, so a learner that stands there needs
+        // no snapshot even where the history no longer reaches back so far.
+        let at_start = self.last_committed != self.own_last_zxid && learner.last_zxid == self.own_last_zxid;
+        let stands_at =
+            if at_start && !history.contains(learner.last_zxid) { epoch.start() } else { learner.last_zxid };
+        let plan = sync::choose(stands_at, last_processed, history);
+        tracing::info!(sid = ?learner.sid(), peer_last = %learner.last_zxid, ?plan, "synchronizing a learner");
+        let from = match plan {
+            SyncPlan::Diff { zxid, from } => {
+                self.sync_counts.diffs += 1;
+                out.push(Action::Send(link, QuorumPacket::bare(PacketType::Diff, zxid)));
+                Some(from)
+            }
+            SyncPlan::Trunc { zxid, from } => {
+                self.sync_counts.truncs += 1;
+                out.push(Action::Send(link, QuorumPacket::bare(PacketType::Trunc, zxid)));
+                Some(from)
+            }
+            SyncPlan::Snap => {
+                self.sync_counts.snaps += 1;
+                out.push(Action::SendSnapshot(link, last_processed));
+                None
+            }
+        };
+        for proposal in from.into_iter().flat_map(|from| history.iter_from(from)) {
+            out.push(Action::Send(
+                link,
+                QuorumPacket::with_data(PacketType::Proposal, proposal.zxid, proposal.bytes.clone()),
+            ));
+            out.push(Action::Send(link, QuorumPacket::bare(PacketType::Commit, proposal.zxid)));
+        }
+        if !learner.observes {
+            for proposal in &self.outstanding {
+                learner.sent(now, proposal.zxid);
+                let packet = QuorumPacket::with_data(PacketType::Proposal, proposal.zxid, proposal.bytes.clone());
+                out.push(Action::Send(link, packet));
+            }
+        }
+        let config = Bytes::from(self.membership.to_text());
+        out.push(Action::Send(link, QuorumPacket::with_data(PacketType::NewLeader, epoch.start(), config)));
+        learner.stage = Stage::Synchronizing;
+        learner.alive_until = now.plus(self.timing.init_ms() + self.timing.sync_ms());
+    }
+
+    fn on_ack(&mut self, now: Millis, link: LinkId, zxid: Zxid, out: &mut Vec<Action>) {
+        let epoch_start = self.epoch().map(Epoch::start);
+        let Some(learner) = self.links.get_mut(&link) else { return };
+        if learner.stage == Stage::Synchronizing {
+            // Learners before 3.8.5 and 3.9.2 may acknowledge in-flight proposals first (ZOOKEEPER-4685): those count, but
+            // only the acknowledgement of NEWLEADER ends the stage.
+            if epoch_start == Some(zxid) {
+                learner.stage = Stage::Synced;
+                learner.alive_until = now.plus(self.timing.sync_ms());
+                self.on_new_leader_ack(link, out);
+            } else {
+                learner.acknowledge(zxid);
+            }
+            return;
+        }
+        if !zxid.is_epoch_start() {
+            learner.acknowledge(zxid);
+        }
+    }
+
+    fn on_new_leader_ack(&mut self, link: LinkId, out: &mut Vec<Action>) {
+        let Some(sid) = self.links.get(&link).and_then(Learner::sid) else { return };
+        let is_voter = self.membership.is_voter(sid);
+        match &mut self.phase {
+            Phase::Synchronization { acks, .. } => {
+                if is_voter {
+                    acks.insert(sid);
+                }
+                self.check_established(out);
+            }
+            Phase::Broadcast { .. } => self.activate(link, out),
+            _ => {}
+        }
+    }
+
+    fn check_established(&mut self, out: &mut Vec<Action>) {
+        let Phase::Synchronization { epoch, acks } = &self.phase else { return };
+        if !self.membership.is_quorum(acks) {
+            return;
+        }
+        let epoch = *epoch;
+        self.phase = Phase::Broadcast { epoch };
+        self.last_committed = epoch.start();
+        out.push(Action::Established(EstablishedRole::Leader, epoch));
+        for link in self.links_in(Stage::Synced) {
+            self.activate(link, out);
+        }
+    }
+
+    /// The learner may serve: UPTODATE, then the commits that were held back.
+    fn activate(&mut self, link: LinkId, out: &mut Vec<Action>) {
+        let Some(learner) = self.links.get_mut(&link) else { return };
+        learner.stage = Stage::Active;
+        out.push(Action::Send(link, QuorumPacket::bare(PacketType::UpToDate, Zxid::NONE)));
+        for packet in learner.held.drain(..) {
+            out.push(Action::Send(link, packet));
+        }
+        tracing::info!(sid = ?learner.sid(), "learner is up to date");
+    }
+
+    // --- broadcast -----------------------------------------------------------------------------------------------
+
+    /// Commits what a quorum has logged, in order. Called after every input that may have moved an acknowledgement.
+    pub fn commit_acknowledged(&mut self, history: &mut History, out: &mut Vec<Action>) {
+        if !self.is_broadcasting() {
+            return;
+        }
+        let upto = self.acknowledged_by_quorum();
+        while let Some(proposal) = self.outstanding.pop_front_if(|proposal| proposal.zxid <= upto) {
+            assert!(
+                proposal.zxid > self.last_committed,
+                "I1: commits in order, {} after {}",
+                proposal.zxid,
+                self.last_committed
+            );
+            self.last_committed = proposal.zxid;
+            self.announce(&proposal, out);
+            history.push(proposal.clone());
+            out.push(Action::Commit(proposal));
+        }
+        while let Some((_, link)) = self.pending_syncs.pop_front_if(|(zxid, _)| *zxid <= self.last_committed) {
+            out.push(Action::Send(link, QuorumPacket::bare(PacketType::Sync, Zxid::ZERO)));
+        }
+    }
+
+    fn announce(&mut self, proposal: &Proposal, out: &mut Vec<Action>) {
+        for (&link, learner) in &mut self.links {
+            if learner.stage < Stage::Synchronizing {
+                continue;
+            }
+            let packet = if learner.observes {
+                QuorumPacket::with_data(PacketType::Inform, proposal.zxid, proposal.bytes.clone())
+            } else {
+                QuorumPacket::bare(PacketType::Commit, proposal.zxid)
+            };
+            if learner.stage == Stage::Active {
+                out.push(Action::Send(link, packet));
+            } else {
+                learner.held.push_back(packet);
+            }
+        }
+    }
+
+    /// The highest zxid that a quorum of voters holds durably.
+    fn acknowledged_by_quorum(&self) -> Zxid {
+        let mut acks: Vec<(Zxid, ServerId)> = Vec::with_capacity(self.links.len() + 1);
+        if self.membership.is_voter(self.me) {
+            acks.push((self.own_synced, self.me));
+        }
+        for learner in self.links.values() {
+            if let Some(sid) = learner.sid()
+                && learner.acked > self.last_committed
+                && self.membership.is_voter(sid)
+            {
+                acks.push((learner.acked, sid));
+            }
+        }
+        acks.sort_unstable_by(|a, b| b.cmp(a));
+        let mut holders = BTreeSet::new();
+        for (zxid, sid) in acks {
+            if zxid <= self.last_committed {
+                break;
+            }
+            holders.insert(sid);
+            if self.membership.is_quorum(&holders) {
+                return zxid;
+            }
+        }
+        self.last_committed
+    }
+
+    // --- links ---------------------------------------------------------------------------------------------------
+
+    fn links_in(&self, stage: Stage) -> Vec<LinkId> {
+        self.links.iter().filter(|(_, learner)| learner.stage == stage).map(|(&link, _)| link).collect()
+    }
+
+    fn drop_silent_links(&mut self, now: Millis, out: &mut Vec<Action>) {
+        let sync_ms = self.timing.sync_ms();
+        let silent: Vec<(LinkId, String)> =
+            self.links.iter().filter_map(|(&link, learner)| Some((link, learner.silence(now, sync_ms)?))).collect();
+        for (link, reason) in silent {
+            self.drop_link(link, reason, out);
+        }
+    }
+
+    fn drop_link(&mut self, link: LinkId, reason: String, out: &mut Vec<Action>) {
+        self.on_link_gone(link);
+        out.push(Action::Close(link, reason));
+    }
+}

@@ -1,0 +1,107 @@
+//! A learner as its leader sees it.
+
+use std::collections::VecDeque;
+use wire::quorum::QuorumPacket;
+use wire::{Millis, ServerId, Zxid};
+
+/// How far a learner's link has come. The order of the variants is the order of the stages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    /// The link stands; FOLLOWERINFO or OBSERVERINFO is awaited.
+    Connected,
+    /// The learner is known; the epoch is not decided.
+    WaitingEpoch,
+    /// LEADERINFO was sent; ACKEPOCH is awaited.
+    EpochSent,
+    /// The epoch is promised; the epoch's quorum is awaited.
+    Promised,
+    /// What it lacks and NEWLEADER were sent; its acknowledgement is awaited.
+    Synchronizing,
+    /// It has acknowledged NEWLEADER; a quorum of such is awaited.
+    Synced,
+    /// UPTODATE was sent.
+    Active,
+}
+
+/// A learner's link.
+#[derive(Debug)]
+pub struct Learner {
+    sid: Option<ServerId>,
+    /// Whether it introduced itself as an observer.
+    pub observes: bool,
+    /// How far it has come.
+    pub stage: Stage,
+    /// Its last zxid when it came.
+    pub last_zxid: Zxid,
+    /// The last proposal of this epoch that it holds durably. A learner logs in order, so this covers all before it.
+    pub acked: Zxid,
+    /// When it is given up unless something arrives.
+    pub alive_until: Millis,
+    /// Commits it may only see behind UPTODATE.
+    pub held: VecDeque<QuorumPacket>,
+    /// When the oldest proposal that it has not acknowledged was sent (`LearnerHandler.SyncLimitCheck`).
+    unacked: Option<(Zxid, Millis)>,
+    last_sent: (Zxid, Millis),
+}
+
+impl Learner {
+    /// A link that has just been accepted.
+    #[must_use]
+    pub fn new(alive_until: Millis) -> Learner {
+        Learner {
+            sid: None,
+            observes: false,
+            stage: Stage::Connected,
+            last_zxid: Zxid::ZERO,
+            acked: Zxid::ZERO,
+            alive_until,
+            held: VecDeque::new(),
+            unacked: None,
+            last_sent: (Zxid::ZERO, Millis(0)),
+        }
+    }
+
+    /// Its server id, once it has introduced itself.
+    #[must_use]
+    pub fn sid(&self) -> Option<ServerId> {
+        self.sid
+    }
+
+    /// It has introduced itself.
+    pub fn introduce(&mut self, sid: ServerId, observes: bool) {
+        self.sid = Some(sid);
+        self.observes = observes;
+        self.stage = Stage::WaitingEpoch;
+    }
+
+    /// A proposal was sent to it.
+    pub fn sent(&mut self, now: Millis, zxid: Zxid) {
+        self.last_sent = (zxid, now);
+        self.unacked.get_or_insert((zxid, now));
+    }
+
+    /// It holds everything up to `zxid`. As in `SyncLimitCheck` only two proposals are watched: the one whose
+    /// acknowledgement is awaited and the last one sent; when the first is acknowledged the second takes its place.
+    pub fn acknowledge(&mut self, zxid: Zxid) {
+        self.acked = self.acked.max(zxid);
+        if let Some((awaited, _)) = self.unacked
+            && self.acked >= awaited
+        {
+            self.unacked = (self.last_sent.0 > self.acked).then_some(self.last_sent);
+        }
+    }
+
+    /// Why it must be given up, if it must: nothing was heard for too long, or a proposal waits too long.
+    #[must_use]
+    pub fn silence(&self, now: Millis, sync_ms: i64) -> Option<String> {
+        if now >= self.alive_until {
+            return Some(format!("server {:?} is silent for longer than allowed in stage {:?}", self.sid, self.stage));
+        }
+        match self.unacked {
+            Some((zxid, since)) if self.stage == Stage::Active && now.since(since) > sync_ms => {
+                Some(format!("server {:?} has not acknowledged {zxid} for {} ms", self.sid, now.since(since)))
+            }
+            _ => None,
+        }
+    }
+}

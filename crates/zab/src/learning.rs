@@ -1,0 +1,547 @@
+//! The learner: a follower or an observer, from dialling its leader to following its broadcast (`Learner.syncWithLeader`,
+//! `Follower.followLeader`, `Observer.observeLeader`).
+//!
+//! ```text
+//! Dialling -> Registering -> SavingAccepted -> AwaitingSync -+-> Truncating -+-> Synchronizing -> (NEWLEADER)
+//!                                                            +---------------+
+//! (NEWLEADER) -> Logging -> [SavingSnapshot] -> SavingCurrent -> AwaitingUpToDate -> Active
+//! ```
+//!
+//! What must be durable before what is the heart of it (I3; ZOOKEEPER-4643, -4646, -4785): the accepted epoch before
+//! ACKEPOCH, the synchronized history before the current epoch, the current epoch before the acknowledgement of NEWLEADER.
+//! Packets that arrive while something is being written wait in `inbox`.
+
+use crate::action::{Action, EstablishedRole};
+use crate::history::History;
+use crate::quorum::Membership;
+use crate::types::{Epochs, LinkId, Proposal, Timing};
+use std::collections::VecDeque;
+use wire::quorum::{LearnerInfo, PROTOCOL_VERSION, PacketType, QuorumPacket, ack_epoch};
+use wire::{Epoch, Millis, ServerId, Zxid};
+
+/// How the leader brings this learner to its history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum SyncMode {
+    /// By transactions behind our log's end, cut or not: they are appended to it.
+    Log,
+    /// By a snapshot, which replaces everything. Until NEWLEADER it is only held in memory beside the tree: a
+    /// synchronization that breaks off leaves tree and log as they were (ZOOKEEPER-3642).
+    Snapshot { zxid: Zxid },
+}
+
+/// See the module's diagram.
+#[derive(Debug)]
+enum Stage {
+    Dialling,
+    Registering,
+    SavingAccepted {
+        reply: QuorumPacket,
+    },
+    AwaitingSync,
+    Truncating {
+        to: Zxid,
+    },
+    Synchronizing,
+    /// The synchronized transactions are appended; their sync up to `upto` is awaited.
+    Logging {
+        upto: Zxid,
+    },
+    SavingSnapshot,
+    SavingCurrent,
+    AwaitingUpToDate,
+    Active,
+}
+
+/// A server that follows or observes an elected leader.
+#[derive(Debug)]
+pub struct Learning {
+    me: ServerId,
+    leader: ServerId,
+    link: LinkId,
+    observes: bool,
+    timing: Timing,
+    config_version: i64,
+    stage: Stage,
+    mode: SyncMode,
+    inbox: VecDeque<QuorumPacket>,
+    deadline: Millis,
+    epochs: Epochs,
+    /// The epoch the leader proposed.
+    epoch: Epoch,
+    /// Last transaction in (or on its way to) the own log.
+    last_logged: Zxid,
+    /// Proposals that are not committed, in order. Before NEWLEADER they are not logged, after it they are.
+    pending: VecDeque<Proposal>,
+    /// Commits that arrived before they could be carried out.
+    commits: VecDeque<Zxid>,
+    last_queued: Zxid,
+    /// Logged and not acknowledged.
+    unacked: VecDeque<Zxid>,
+}
+
+/// What a learner starts with.
+#[derive(Debug, Clone, Copy)]
+pub struct LearnerStart {
+    /// The learner's id.
+    pub me: ServerId,
+    /// Whom it follows.
+    pub leader: ServerId,
+    /// The number of its link.
+    pub link: LinkId,
+    /// Whether it only observes.
+    pub observes: bool,
+    /// Its epoch files.
+    pub epochs: Epochs,
+    /// The last zxid of its durable log.
+    pub last_zxid: Zxid,
+}
+
+impl Learning {
+    /// Dials the leader.
+    pub fn new(
+        now: Millis,
+        start: LearnerStart,
+        membership: &Membership,
+        timing: Timing,
+        out: &mut Vec<Action>,
+    ) -> Learning {
+        out.push(Action::Dial(start.link, start.leader));
+        Learning {
+            me: start.me,
+            leader: start.leader,
+            link: start.link,
+            observes: start.observes,
+            timing,
+            config_version: membership.version,
+            stage: Stage::Dialling,
+            mode: SyncMode::Log,
+            inbox: VecDeque::new(),
+            deadline: now.plus(timing.init_ms()),
+            epochs: start.epochs,
+            epoch: Epoch(0),
+            last_logged: start.last_zxid,
+            pending: VecDeque::new(),
+            commits: VecDeque::new(),
+            last_queued: Zxid::ZERO,
+            unacked: VecDeque::new(),
+        }
+    }
+
+    // --- getters -------------------------------------------------------------------------------------------------
+
+    /// Apache's `zk_peer_state`.
+    #[must_use]
+    pub fn phase_name(&self) -> &'static str {
+        match (&self.stage, self.observes) {
+            (Stage::Dialling | Stage::Registering | Stage::SavingAccepted { .. }, false) => "following - discovery",
+            (Stage::Active, false) => "following - broadcast",
+            (_, false) => "following - synchronization",
+            (Stage::Dialling | Stage::Registering | Stage::SavingAccepted { .. }, true) => "observing - discovery",
+            (Stage::Active, true) => "observing - broadcast",
+            (_, true) => "observing - synchronization",
+        }
+    }
+
+    /// Whom it follows.
+    #[must_use]
+    pub fn leader(&self) -> ServerId {
+        self.leader
+    }
+
+    /// The leader's epoch, once proposed.
+    #[must_use]
+    pub fn epoch(&self) -> Option<Epoch> {
+        (self.epoch.0 > 0).then_some(self.epoch)
+    }
+
+    /// The link to the leader.
+    #[must_use]
+    pub fn link(&self) -> LinkId {
+        self.link
+    }
+
+    /// Whether clients may be served.
+    #[must_use]
+    pub fn is_active(&self) -> bool {
+        matches!(self.stage, Stage::Active)
+    }
+
+    /// Last transaction in (or on its way to) the own log.
+    #[must_use]
+    pub fn last_logged(&self) -> Zxid {
+        self.last_logged
+    }
+
+    /// What is logged but not applied when this server stops learning: everything behind NEWLEADER that is pending.
+    pub fn take_logged(&mut self) -> VecDeque<Proposal> {
+        let last_logged = self.last_logged;
+        let mut pending = std::mem::take(&mut self.pending);
+        pending.retain(|proposal| proposal.zxid <= last_logged);
+        pending
+    }
+
+    /// When `on_deadline` is wanted.
+    #[must_use]
+    pub fn next_deadline(&self) -> Millis {
+        self.deadline
+    }
+
+    // --- events --------------------------------------------------------------------------------------------------
+
+    /// The link stands: introduce ourselves.
+    pub fn on_link_up(&mut self, now: Millis, out: &mut Vec<Action>) {
+        if !matches!(self.stage, Stage::Dialling) {
+            return;
+        }
+        let info =
+            LearnerInfo { sid: self.me, protocol_version: PROTOCOL_VERSION, config_version: self.config_version };
+        let kind = if self.observes { PacketType::ObserverInfo } else { PacketType::FollowerInfo };
+        let packet = QuorumPacket::with_data(kind, self.epochs.accepted.start(), info.to_bytes());
+        out.push(Action::Send(self.link, packet));
+        self.stage = Stage::Registering;
+        self.heard(now);
+    }
+
+    /// A packet from the leader. An error ends the learning.
+    pub fn on_packet(
+        &mut self,
+        now: Millis,
+        packet: QuorumPacket,
+        history: &mut History,
+        out: &mut Vec<Action>,
+    ) -> Result<(), String> {
+        self.heard(now);
+        // These need no order with the transactions; a ping must be answered even while a disk is slow.
+        if matches!(packet.kind, PacketType::Ping | PacketType::Revalidate) {
+            out.push(Action::Deliver(self.link, packet));
+            return Ok(());
+        }
+        self.inbox.push_back(packet);
+        self.drain(history, out)
+    }
+
+    /// The snapshot behind a SNAP packet was received whole.
+    pub fn on_snapshot_received(&mut self, now: Millis, zxid: Zxid) -> Result<(), String> {
+        self.heard(now);
+        match self.stage {
+            Stage::AwaitingSync => {
+                tracing::info!(%zxid, leader = %self.leader, "received a snapshot");
+                self.mode = SyncMode::Snapshot { zxid };
+                self.last_queued = zxid;
+                self.stage = Stage::Synchronizing;
+                Ok(())
+            }
+            _ => Err(format!("SNAP in stage {:?}", self.stage)),
+        }
+    }
+
+    /// Bytes of a snapshot are arriving.
+    pub fn on_progress(&mut self, now: Millis) {
+        self.heard(now);
+    }
+
+    /// The log was cut.
+    pub fn on_truncated(
+        &mut self,
+        last_zxid: Zxid,
+        history: &mut History,
+        out: &mut Vec<Action>,
+    ) -> Result<(), String> {
+        let Stage::Truncating { to } = self.stage else { return Ok(()) };
+        if last_zxid > to {
+            return Err(format!("the log still ends at {last_zxid} after a cut behind {to}"));
+        }
+        self.last_logged = to;
+        self.last_queued = to;
+        self.stage = Stage::Synchronizing;
+        self.drain(history, out)
+    }
+
+    /// The epoch files are on disk.
+    pub fn on_epochs_saved(
+        &mut self,
+        epochs: Epochs,
+        history: &mut History,
+        out: &mut Vec<Action>,
+    ) -> Result<(), String> {
+        self.epochs = epochs;
+        match std::mem::replace(&mut self.stage, Stage::AwaitingSync) {
+            Stage::SavingAccepted { reply } => out.push(Action::Send(self.link, reply)),
+            Stage::SavingCurrent => {
+                out.push(Action::Send(self.link, self.new_leader_ack()));
+                self.stage = Stage::AwaitingUpToDate;
+            }
+            other => self.stage = other,
+        }
+        self.drain(history, out)
+    }
+
+    /// The snapshot of the synchronized tree is on disk.
+    pub fn on_snapshot_saved(&mut self, out: &mut Vec<Action>) {
+        if matches!(self.stage, Stage::SavingSnapshot) {
+            self.save_current(out);
+        }
+    }
+
+    /// Everything up to `upto` is in this server's log: acknowledge it.
+    pub fn on_log_synced(&mut self, upto: Zxid, history: &mut History, out: &mut Vec<Action>) {
+        match self.stage {
+            Stage::Logging { upto: awaited } if upto >= awaited => {
+                self.apply_synchronized(history, out);
+                self.save_current(out);
+            }
+            Stage::Active => {
+                // One packet per zxid, ascending: the leader tallies per zxid (I2).
+                while let Some(zxid) = self.unacked.pop_front_if(|zxid| *zxid <= upto) {
+                    out.push(Action::Send(self.link, QuorumPacket::bare(PacketType::Ack, zxid)));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The time of `next_deadline` has come: nothing was heard for too long.
+    pub fn on_deadline(&mut self, now: Millis) -> Result<(), String> {
+        if now < self.deadline {
+            return Ok(());
+        }
+        Err(format!("nothing from leader {} for too long in stage {:?}", self.leader, self.stage_name()))
+    }
+
+    // --- packets in order ----------------------------------------------------------------------------------------
+
+    fn drain(&mut self, history: &mut History, out: &mut Vec<Action>) -> Result<(), String> {
+        while self.accepts_packets() {
+            let Some(packet) = self.inbox.pop_front() else { break };
+            self.handle(packet, history, out)?;
+        }
+        Ok(())
+    }
+
+    /// Whether the next packet may be looked at: not while something is being written that must come before it.
+    fn accepts_packets(&self) -> bool {
+        match self.stage {
+            Stage::Registering
+            | Stage::AwaitingSync
+            | Stage::Synchronizing
+            | Stage::AwaitingUpToDate
+            | Stage::Active => true,
+            Stage::Dialling
+            | Stage::SavingAccepted { .. }
+            | Stage::Truncating { .. }
+            | Stage::Logging { .. }
+            | Stage::SavingSnapshot
+            | Stage::SavingCurrent => false,
+        }
+    }
+
+    fn handle(&mut self, packet: QuorumPacket, history: &mut History, out: &mut Vec<Action>) -> Result<(), String> {
+        use PacketType as P;
+        match (packet.kind, &self.stage) {
+            (P::LeaderInfo, Stage::Registering) => self.on_leader_info(&packet, out),
+            (P::Diff, Stage::AwaitingSync) => {
+                tracing::info!(leader = %self.leader, upto = %packet.zxid, "synchronizing by DIFF");
+                self.last_queued = self.last_logged;
+                self.stage = Stage::Synchronizing;
+                Ok(())
+            }
+            (P::Trunc, Stage::AwaitingSync) => {
+                tracing::info!(leader = %self.leader, to = %packet.zxid, from = %self.last_logged, "synchronizing by TRUNC");
+                self.stage = Stage::Truncating { to: packet.zxid };
+                out.push(Action::Truncate(packet.zxid));
+                Ok(())
+            }
+            (P::Proposal, Stage::Synchronizing | Stage::AwaitingUpToDate | Stage::Active) => {
+                self.on_proposal(packet, out)
+            }
+            (P::Commit, Stage::Synchronizing | Stage::AwaitingUpToDate) => {
+                self.commits.push_back(packet.zxid);
+                Ok(())
+            }
+            (P::Commit, Stage::Active) => self.commit(packet.zxid, history, out),
+            (P::Inform, Stage::Synchronizing | Stage::AwaitingUpToDate | Stage::Active) if self.observes => {
+                let zxid = packet.zxid;
+                self.on_proposal(packet, out)?;
+                if self.is_active() {
+                    self.commit(zxid, history, out)
+                } else {
+                    self.commits.push_back(zxid);
+                    Ok(())
+                }
+            }
+            (P::NewLeader, Stage::Synchronizing) => self.on_new_leader(packet.zxid, history, out),
+            (P::UpToDate, Stage::AwaitingUpToDate) => self.on_up_to_date(history, out),
+            (P::Sync, _) => {
+                out.push(Action::Deliver(self.link, packet));
+                Ok(())
+            }
+            // Repeated or later kinds: Apache's learner only logs them.
+            (P::UpToDate | P::NewLeader, Stage::Active) => Ok(()),
+            (kind, _) => Err(format!("packet {kind:?} {} in stage {}", packet.zxid, self.stage_name())),
+        }
+    }
+
+    fn on_leader_info(&mut self, packet: &QuorumPacket, out: &mut Vec<Action>) -> Result<(), String> {
+        let epoch = packet.zxid.epoch();
+        if epoch < self.epochs.accepted {
+            return Err(format!("leader proposes epoch {epoch}, but {} was accepted before", self.epochs.accepted));
+        }
+        self.epoch = epoch;
+        let is_new = epoch > self.epochs.accepted;
+        let current = is_new.then_some(self.epochs.current);
+        let reply = QuorumPacket::with_data(PacketType::AckEpoch, self.last_logged, ack_epoch(current));
+        if is_new {
+            out.push(Action::SaveEpochs(Epochs { accepted: epoch, current: self.epochs.current }));
+            self.stage = Stage::SavingAccepted { reply };
+        } else {
+            out.push(Action::Send(self.link, reply));
+            self.stage = Stage::AwaitingSync;
+        }
+        Ok(())
+    }
+
+    fn on_proposal(&mut self, packet: QuorumPacket, out: &mut Vec<Action>) -> Result<(), String> {
+        let zxid = packet.zxid;
+        let bytes = packet.data.ok_or_else(|| format!("proposal {zxid} without a transaction"))?;
+        // During synchronization a leader may repeat what we hold only by mistake; a jump inside an epoch loses a
+        // transaction (ZOOKEEPER-4925). Both are answered by synchronizing again.
+        let continues = zxid > self.last_queued
+            && (zxid.epoch() > self.last_queued.epoch() || self.last_queued.next() == Some(zxid));
+        if !continues && self.last_queued != Zxid::ZERO && self.last_queued != Zxid::NONE {
+            return Err(format!("proposal {zxid} does not continue {}", self.last_queued));
+        }
+        self.last_queued = zxid;
+        let proposal = Proposal { zxid, bytes };
+        if self.is_active() {
+            self.log(proposal.clone(), out);
+        }
+        self.pending.push_back(proposal);
+        Ok(())
+    }
+
+    /// The leader's history is complete: make it durable, then take the epoch.
+    fn on_new_leader(&mut self, zxid: Zxid, history: &mut History, out: &mut Vec<Action>) -> Result<(), String> {
+        if zxid != self.epoch.start() {
+            return Err(format!("NEWLEADER {zxid} of another epoch than {}", self.epoch));
+        }
+        self.check_commits_match()?;
+        match self.mode {
+            SyncMode::Snapshot { zxid } => {
+                out.push(Action::InstallSnapshot);
+                self.last_logged = zxid;
+                history.clear();
+                self.apply_synchronized(history, out);
+                out.push(Action::SaveSnapshot);
+                self.stage = Stage::SavingSnapshot;
+            }
+            SyncMode::Log => match self.commits.back().copied() {
+                Some(upto) => {
+                    for index in 0..self.commits.len() {
+                        let proposal = self.pending[index].clone();
+                        out.push(Action::Append(proposal));
+                    }
+                    self.last_logged = upto;
+                    self.stage = Stage::Logging { upto };
+                }
+                None => self.save_current(out),
+            },
+        }
+        Ok(())
+    }
+
+    /// Every commit received so far must name the pending proposals in their order.
+    fn check_commits_match(&self) -> Result<(), String> {
+        for (index, zxid) in self.commits.iter().enumerate() {
+            match self.pending.get(index) {
+                Some(proposal) if proposal.zxid == *zxid => {}
+                other => {
+                    return Err(format!("commit {zxid}, but proposal {:?} is next", other.map(|found| found.zxid)));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn apply_synchronized(&mut self, history: &mut History, out: &mut Vec<Action>) {
+        for zxid in std::mem::take(&mut self.commits) {
+            let proposal = self.pending.pop_front().expect("commits were matched with proposals at NEWLEADER");
+            assert_eq!(proposal.zxid, zxid, "I5: commits name the pending proposals in order");
+            self.last_logged = self.last_logged.max(zxid);
+            history.push(proposal.clone());
+            out.push(Action::Commit(proposal));
+        }
+    }
+
+    fn save_current(&mut self, out: &mut Vec<Action>) {
+        out.push(Action::SaveEpochs(Epochs { accepted: self.epoch, current: self.epoch }));
+        self.stage = Stage::SavingCurrent;
+    }
+
+    fn on_up_to_date(&mut self, history: &mut History, out: &mut Vec<Action>) -> Result<(), String> {
+        out.push(Action::Send(self.link, self.new_leader_ack()));
+        self.stage = Stage::Active;
+        let role = if self.observes { EstablishedRole::Observer } else { EstablishedRole::Follower };
+        out.push(Action::Established(role, self.epoch));
+        for proposal in self.pending.clone() {
+            self.log(proposal, out);
+        }
+        for zxid in std::mem::take(&mut self.commits) {
+            self.commit(zxid, history, out)?;
+        }
+        Ok(())
+    }
+
+    fn log(&mut self, proposal: Proposal, out: &mut Vec<Action>) {
+        self.last_logged = proposal.zxid;
+        if !self.observes {
+            self.unacked.push_back(proposal.zxid);
+        }
+        out.push(Action::Append(proposal));
+    }
+
+    fn commit(&mut self, zxid: Zxid, history: &mut History, out: &mut Vec<Action>) -> Result<(), String> {
+        match self.pending.front().map(|proposal| proposal.zxid) {
+            Some(next) if next == zxid => {}
+            None => {
+                tracing::warn!(%zxid, "commit without a proposal");
+                return Ok(());
+            }
+            Some(next) => return Err(format!("commit {zxid}, but proposal {next} is next")),
+        }
+        if let Some(proposal) = self.pending.pop_front() {
+            history.push(proposal.clone());
+            out.push(Action::Commit(proposal));
+        }
+        Ok(())
+    }
+
+    // --- small things --------------------------------------------------------------------------------------------
+
+    fn new_leader_ack(&self) -> QuorumPacket {
+        QuorumPacket::bare(PacketType::Ack, self.epoch.start())
+    }
+
+    fn heard(&mut self, now: Millis) {
+        let patience_ms = match self.stage {
+            Stage::AwaitingUpToDate | Stage::Active => self.timing.sync_ms(),
+            _ => self.timing.init_ms(),
+        };
+        self.deadline = now.plus(patience_ms);
+    }
+
+    fn stage_name(&self) -> &'static str {
+        match self.stage {
+            Stage::Dialling => "dialling",
+            Stage::Registering => "registering",
+            Stage::SavingAccepted { .. } => "saving the accepted epoch",
+            Stage::AwaitingSync => "awaiting synchronization",
+            Stage::Truncating { .. } => "truncating",
+            Stage::Synchronizing => "synchronizing",
+            Stage::Logging { .. } => "logging",
+            Stage::SavingSnapshot => "saving the snapshot",
+            Stage::SavingCurrent => "saving the current epoch",
+            Stage::AwaitingUpToDate => "awaiting UPTODATE",
+            Stage::Active => "active",
+        }
+    }
+}

@@ -1,0 +1,512 @@
+//! One member of an ensemble: election, then leading or learning, and back.
+//!
+//! ```text
+//!            elected                    leader lost, quorum lost, timeout
+//! Looking ------------> Leading/Learning ------------------------------> Settling
+//!    ^                                                                      |
+//!    +------------------- everything asked of the disk is done -------------+
+//! ```
+//!
+//! Settling makes the vote true: it names the last zxid in the log, so no vote is cast while an append, an epoch file, a
+//! snapshot or a truncation is still under way (ZOOKEEPER-4712). What is logged but was not committed is applied here, so
+//! that tree and log agree whatever comes next (ZOOKEEPER-2355, -2845).
+
+use crate::action::Action;
+use crate::election::{Elected, Election, ElectionAction, ElectionSettings, InitialVote};
+use crate::history::History;
+use crate::leading::{Leading, Standing, SyncCounts};
+use crate::learning::{LearnerStart, Learning};
+use crate::quorum::Membership;
+use crate::types::{Epochs, LinkId, Proposal, Timing};
+use wire::election::{Notification, ServerState};
+use wire::quorum::QuorumPacket;
+use wire::{Epoch, Millis, ServerId, Zxid};
+
+/// Links that this side dials are numbered from here, accepted ones by the runtime from 0.
+pub const DIALLED_LINKS_FROM: u64 = 1 << 63;
+
+/// What a member is told at its start.
+#[derive(Debug, Clone)]
+pub struct PeerSettings {
+    /// Its id.
+    pub me: ServerId,
+    /// The ensemble.
+    pub membership: Membership,
+    /// `tickTime`, `initLimit`, `syncLimit`.
+    pub timing: Timing,
+    /// The waits of an election.
+    pub election: ElectionSettings,
+    /// `commitLogCount`.
+    pub commit_log_count: usize,
+}
+
+/// What it found on its disk.
+#[derive(Debug, Clone, Default)]
+pub struct PeerStart {
+    /// The last logged zxid.
+    pub last_zxid: Zxid,
+    /// The epoch files.
+    pub epochs: Epochs,
+    /// The most recent logged transactions, oldest first.
+    pub history: Vec<Proposal>,
+}
+
+#[derive(Debug)]
+enum Role {
+    Settling,
+    Looking,
+    Leading(Box<Leading>),
+    Learning(Box<Learning>),
+    Stopped,
+}
+
+/// A member of an ensemble.
+///
+/// Events are the methods `on_*`, commands are [`propose`](Self::propose), [`sync`](Self::sync) and
+/// [`shutdown`](Self::shutdown), the rest are getters. Events and commands append to `out` what must be done, in order.
+#[derive(Debug)]
+pub struct Peer {
+    settings: PeerSettings,
+    election: Election,
+    role: Role,
+    history: History,
+    epochs: Epochs,
+    /// Last transaction in (or on its way to) the own log.
+    last_logged: Zxid,
+    /// Last transaction that is durable.
+    last_synced: Zxid,
+    /// Epoch files, snapshots and truncations asked for and not answered.
+    disk_requests: usize,
+    /// What the snapshot asked for last will hold.
+    snapshot_upto: Zxid,
+    votes_delivered: bool,
+    next_link: u64,
+    election_count: u64,
+    past_syncs: SyncCounts,
+}
+
+impl Peer {
+    /// A member that has read its disk and not started yet.
+    #[must_use]
+    pub fn new(settings: PeerSettings, start: PeerStart) -> Peer {
+        assert!(
+            start.epochs.current <= start.epochs.accepted,
+            "I3: current epoch {} above accepted epoch {}",
+            start.epochs.current,
+            start.epochs.accepted
+        );
+        let mut history = History::new(settings.commit_log_count);
+        start.history.into_iter().for_each(|proposal| history.push(proposal));
+        Peer {
+            election: Election::new(settings.me, settings.election, settings.membership.clone()),
+            settings,
+            role: Role::Settling,
+            history,
+            epochs: start.epochs,
+            last_logged: start.last_zxid,
+            last_synced: start.last_zxid,
+            disk_requests: 0,
+            snapshot_upto: Zxid::ZERO,
+            votes_delivered: false,
+            next_link: DIALLED_LINKS_FROM,
+            election_count: 0,
+            past_syncs: SyncCounts::default(),
+        }
+    }
+
+    // --- getters -------------------------------------------------------------------------------------------------
+
+    /// Apache's `zk_peer_state`.
+    #[must_use]
+    pub fn state_name(&self) -> &'static str {
+        match &self.role {
+            Role::Settling | Role::Looking => "looking - election",
+            Role::Leading(leading) => leading.phase_name(),
+            Role::Learning(learning) => learning.phase_name(),
+            Role::Stopped => "stopped",
+        }
+    }
+
+    /// The leader, where this server leads or learns.
+    #[must_use]
+    pub fn leader(&self) -> Option<ServerId> {
+        match &self.role {
+            Role::Leading(_) => Some(self.settings.me),
+            Role::Learning(learning) => Some(learning.leader()),
+            _ => None,
+        }
+    }
+
+    /// The leadership, where this server leads.
+    #[must_use]
+    pub fn leading(&self) -> Option<&Leading> {
+        if let Role::Leading(leading) = &self.role { Some(leading) } else { None }
+    }
+
+    /// The link to the leader, where this server learns.
+    #[must_use]
+    pub fn leader_link(&self) -> Option<LinkId> {
+        if let Role::Learning(learning) = &self.role { Some(learning.link()) } else { None }
+    }
+
+    /// The epoch this server is in.
+    #[must_use]
+    pub fn epoch(&self) -> Epoch {
+        match &self.role {
+            Role::Leading(leading) => leading.epoch().unwrap_or(self.epochs.current),
+            Role::Learning(learning) => learning.epoch().unwrap_or(self.epochs.current),
+            _ => self.epochs.current,
+        }
+    }
+
+    /// Elections since the start.
+    #[must_use]
+    pub fn election_count(&self) -> u64 {
+        self.election_count
+    }
+
+    /// Synchronizations sent since the start.
+    #[must_use]
+    pub fn sync_counts(&self) -> SyncCounts {
+        let current = self.leading().map(|leading| leading.sync_counts).unwrap_or_default();
+        SyncCounts {
+            diffs: self.past_syncs.diffs + current.diffs,
+            truncs: self.past_syncs.truncs + current.truncs,
+            snaps: self.past_syncs.snaps + current.snaps,
+        }
+    }
+
+    /// Last transaction in (or on its way to) the own log.
+    #[must_use]
+    pub fn last_logged(&self) -> Zxid {
+        self.last_logged
+    }
+
+    /// When [`on_deadline`](Self::on_deadline) is wanted.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Millis> {
+        match &self.role {
+            Role::Settling | Role::Stopped => None,
+            Role::Looking => self.election.next_deadline(),
+            Role::Leading(leading) => Some(leading.next_deadline()),
+            Role::Learning(learning) => Some(learning.next_deadline()),
+        }
+    }
+
+    // --- events --------------------------------------------------------------------------------------------------
+
+    /// Begins.
+    pub fn on_start(&mut self, now: Millis, out: &mut Vec<Action>) {
+        self.look_when_settled(now, out);
+    }
+
+    /// A vote has arrived.
+    pub fn on_vote(&mut self, now: Millis, from: ServerId, notification: Notification, out: &mut Vec<Action>) {
+        if matches!(self.role, Role::Settling | Role::Stopped) {
+            return; // Our own vote is not known yet; who looks repeats its own.
+        }
+        let mut actions = Vec::new();
+        self.election.on_notification(now, from, notification, &mut actions);
+        self.perform_election(now, actions, out);
+    }
+
+    /// Whether any peer has taken all votes sent to it.
+    pub fn on_votes_delivered(&mut self, delivered: bool) {
+        self.votes_delivered = delivered;
+    }
+
+    /// A link stands.
+    pub fn on_link_up(&mut self, now: Millis, link: LinkId, out: &mut Vec<Action>) {
+        self.event(now, out, |peer, out| {
+            match &mut peer.role {
+                Role::Leading(leading) if link.0 < DIALLED_LINKS_FROM => leading.on_link_up(now, link),
+                Role::Learning(learning) if learning.link() == link => learning.on_link_up(now, out),
+                _ => out.push(Action::Close(link, "this server does not lead".to_owned())),
+            }
+            Ok(())
+        });
+    }
+
+    /// A packet has arrived.
+    pub fn on_packet(&mut self, now: Millis, link: LinkId, packet: QuorumPacket, out: &mut Vec<Action>) {
+        self.event(now, out, |peer, out| match &mut peer.role {
+            Role::Leading(leading) => {
+                leading.on_packet(now, link, packet, &peer.history, out);
+                leading.commit_acknowledged(&mut peer.history, out);
+                Ok(())
+            }
+            Role::Learning(learning) if learning.link() == link => {
+                learning.on_packet(now, packet, &mut peer.history, out)
+            }
+            _ => Ok(()), // Of a link that was closed meanwhile.
+        });
+    }
+
+    /// Bytes of a snapshot move on a link.
+    pub fn on_progress(&mut self, now: Millis, link: LinkId) {
+        match &mut self.role {
+            Role::Leading(leading) => leading.on_progress(now, link),
+            Role::Learning(learning) if learning.link() == link => learning.on_progress(now),
+            _ => {}
+        }
+    }
+
+    /// A SNAP packet and its stream have arrived. Answers whether the snapshot is wanted.
+    pub fn on_snapshot_received(&mut self, now: Millis, link: LinkId, zxid: Zxid, out: &mut Vec<Action>) -> bool {
+        let mut wanted = false;
+        self.event(now, out, |peer, _| match &mut peer.role {
+            Role::Learning(learning) if learning.link() == link => {
+                let outcome = learning.on_snapshot_received(now, zxid);
+                wanted = outcome.is_ok();
+                outcome
+            }
+            _ => Ok(()),
+        });
+        wanted
+    }
+
+    /// A link is gone.
+    pub fn on_link_gone(&mut self, now: Millis, link: LinkId, reason: String, out: &mut Vec<Action>) {
+        self.event(now, out, |peer, _| match &mut peer.role {
+            Role::Leading(leading) => {
+                leading.on_link_gone(link);
+                Ok(())
+            }
+            Role::Learning(learning) if learning.link() == link => Err(reason),
+            _ => Ok(()),
+        });
+    }
+
+    /// Everything appended up to `upto` is durable.
+    pub fn on_log_synced(&mut self, now: Millis, upto: Zxid, out: &mut Vec<Action>) {
+        self.last_synced = self.last_synced.max(upto);
+        self.event(now, out, |peer, out| {
+            match &mut peer.role {
+                Role::Leading(leading) => leading.on_log_synced(upto, &mut peer.history, out),
+                Role::Learning(learning) => learning.on_log_synced(upto, &mut peer.history, out),
+                _ => {}
+            }
+            Ok(())
+        });
+    }
+
+    /// The epoch files are durable.
+    pub fn on_epochs_saved(&mut self, now: Millis, epochs: Epochs, out: &mut Vec<Action>) {
+        self.disk_answered();
+        self.epochs = epochs;
+        self.event(now, out, |peer, out| match &mut peer.role {
+            Role::Leading(leading) => {
+                leading.on_epochs_saved(now, &peer.history, out);
+                Ok(())
+            }
+            Role::Learning(learning) => learning.on_epochs_saved(epochs, &mut peer.history, out),
+            _ => Ok(()),
+        });
+    }
+
+    /// The snapshot asked for is durable.
+    pub fn on_snapshot_saved(&mut self, now: Millis, out: &mut Vec<Action>) {
+        self.disk_answered();
+        self.last_synced = self.last_synced.max(self.snapshot_upto);
+        self.event(now, out, |peer, out| {
+            if let Role::Learning(learning) = &mut peer.role {
+                learning.on_snapshot_saved(out);
+            }
+            Ok(())
+        });
+    }
+
+    /// The log was cut and read again: it ends at `last_zxid` and ends with `history`.
+    pub fn on_truncated(&mut self, now: Millis, last_zxid: Zxid, history: Vec<Proposal>, out: &mut Vec<Action>) {
+        self.disk_answered();
+        self.last_logged = last_zxid;
+        self.last_synced = last_zxid;
+        self.history.clear();
+        history.into_iter().for_each(|proposal| self.history.push(proposal));
+        self.event(now, out, |peer, out| match &mut peer.role {
+            Role::Learning(learning) => learning.on_truncated(last_zxid, &mut peer.history, out),
+            _ => Ok(()),
+        });
+    }
+
+    /// The time of [`next_deadline`](Self::next_deadline) has come.
+    pub fn on_deadline(&mut self, now: Millis, out: &mut Vec<Action>) {
+        if matches!(self.role, Role::Looking) {
+            let mut actions = Vec::new();
+            self.election.on_deadline(now, self.votes_delivered, &mut actions);
+            self.perform_election(now, actions, out);
+            return;
+        }
+        self.event(now, out, |peer, out| match &mut peer.role {
+            Role::Leading(leading) => leading.on_deadline(now, out),
+            Role::Learning(learning) => learning.on_deadline(now),
+            _ => Ok(()),
+        });
+    }
+
+    // --- commands ------------------------------------------------------------------------------------------------
+
+    /// The zxid of the next proposal, where this server leads and broadcasts. `None` while leading means that the epoch's
+    /// counter is used up: [`step_down`](Self::step_down).
+    #[must_use]
+    pub fn next_zxid(&self) -> Option<Zxid> {
+        self.leading().filter(|leading| leading.is_broadcasting()).and_then(Leading::next_zxid)
+    }
+
+    /// Proposes a transaction with [`next_zxid`](Self::next_zxid).
+    ///
+    /// # Panics
+    /// If this server does not lead.
+    pub fn propose(&mut self, now: Millis, proposal: Proposal, out: &mut Vec<Action>) {
+        let start = out.len();
+        match &mut self.role {
+            Role::Leading(leading) => leading.propose(now, proposal, out),
+            other => panic!("only a leader proposes, not {other:?}"),
+        }
+        self.note(&out[start..]);
+    }
+
+    /// A learner asks to be told when everything proposed so far was sent to it.
+    pub fn sync(&mut self, link: LinkId, out: &mut Vec<Action>) {
+        if let Role::Leading(leading) = &mut self.role {
+            leading.sync(link, out);
+        }
+    }
+
+    /// Ends the leadership and looks again.
+    pub fn step_down(&mut self, now: Millis, reason: String, out: &mut Vec<Action>) {
+        self.event(now, out, |_, _| Err(reason));
+    }
+
+    /// Leaves the ensemble for good: every link is closed, so that the others elect at once.
+    pub fn shutdown(&mut self, out: &mut Vec<Action>) {
+        self.leave("shutting down".to_owned(), out);
+        self.role = Role::Stopped;
+    }
+
+    // --- transitions ---------------------------------------------------------------------------------------------
+
+    /// Runs an event: its actions are noted, a failure sends this server back to looking, and who waits for the disk looks
+    /// as soon as the disk has answered.
+    fn event(
+        &mut self,
+        now: Millis,
+        out: &mut Vec<Action>,
+        run: impl FnOnce(&mut Peer, &mut Vec<Action>) -> Result<(), String>,
+    ) {
+        let start = out.len();
+        let outcome = run(self, out);
+        self.note(&out[start..]);
+        if let Err(reason) = outcome {
+            self.leave(reason, out);
+        }
+        self.look_when_settled(now, out);
+    }
+
+    /// Keeps the log's end and the number of open disk requests in step with new actions.
+    fn note(&mut self, actions: &[Action]) {
+        for action in actions {
+            match action {
+                Action::Append(proposal) => self.last_logged = self.last_logged.max(proposal.zxid),
+                Action::Established(_, epoch) => self.election.established(*epoch),
+                Action::SaveEpochs(_) | Action::Truncate(_) => self.disk_requests += 1,
+                Action::SaveSnapshot => {
+                    self.disk_requests += 1;
+                    if let Role::Learning(learning) = &self.role {
+                        self.last_logged = learning.last_logged();
+                        self.snapshot_upto = learning.last_logged();
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn disk_answered(&mut self) {
+        assert!(self.disk_requests > 0, "an answer of the disk to a question that was not asked");
+        self.disk_requests -= 1;
+    }
+
+    fn look_when_settled(&mut self, now: Millis, out: &mut Vec<Action>) {
+        let is_settled = self.disk_requests == 0 && self.last_synced >= self.last_logged;
+        if !matches!(self.role, Role::Settling) || !is_settled {
+            return;
+        }
+        self.role = Role::Looking;
+        self.election_count += 1;
+        let initial = InitialVote { zxid: self.last_logged, peer_epoch: self.epochs.current };
+        tracing::info!(zxid = %initial.zxid, epoch = %initial.peer_epoch, "LOOKING for a leader");
+        let mut actions = Vec::new();
+        self.election.start(now, initial, &mut actions);
+        self.perform_election(now, actions, out);
+    }
+
+    fn perform_election(&mut self, now: Millis, actions: Vec<ElectionAction>, out: &mut Vec<Action>) {
+        for action in actions {
+            match action {
+                ElectionAction::Elected(elected) => self.on_elected(now, &elected, out),
+                other => out.push(Action::Election(other)),
+            }
+        }
+    }
+
+    fn on_elected(&mut self, now: Millis, elected: &Elected, out: &mut Vec<Action>) {
+        tracing::info!(leader = %elected.vote.leader, zxid = %elected.vote.zxid, round = elected.vote.round, role = ?elected.role, "elected");
+        let start = out.len();
+        match elected.role {
+            ServerState::Leading => {
+                let standing = Standing { epochs: self.epochs, last_zxid: self.last_logged };
+                let PeerSettings { me, membership, timing, .. } = &self.settings;
+                let leading = Leading::new(now, *me, membership.clone(), *timing, standing, out);
+                self.role = Role::Leading(Box::new(leading));
+            }
+            role => {
+                let link = LinkId(self.next_link);
+                self.next_link += 1;
+                let learner = LearnerStart {
+                    me: self.settings.me,
+                    leader: elected.vote.leader,
+                    link,
+                    observes: role == ServerState::Observing,
+                    epochs: self.epochs,
+                    last_zxid: self.last_logged,
+                };
+                let learning = Learning::new(now, learner, &self.settings.membership, self.settings.timing, out);
+                self.role = Role::Learning(Box::new(learning));
+            }
+        }
+        self.note(&out[start..]);
+    }
+
+    fn leave(&mut self, reason: String, out: &mut Vec<Action>) {
+        let logged = match std::mem::replace(&mut self.role, Role::Settling) {
+            Role::Leading(mut leading) => {
+                let SyncCounts { diffs, truncs, snaps } = leading.sync_counts;
+                self.past_syncs.diffs += diffs;
+                self.past_syncs.truncs += truncs;
+                self.past_syncs.snaps += snaps;
+                tracing::info!(reason, "no longer LEADING");
+                out.push(Action::Left(reason.clone()));
+                out.push(Action::StopListening);
+                for link in leading.links() {
+                    out.push(Action::Close(link, reason.clone()));
+                }
+                leading.take_outstanding()
+            }
+            Role::Learning(mut learning) => {
+                tracing::info!(reason, leader = %learning.leader(), "no longer FOLLOWING");
+                out.push(Action::Left(reason.clone()));
+                out.push(Action::Close(learning.link(), reason));
+                learning.take_logged()
+            }
+            other => {
+                self.role = other;
+                return;
+            }
+        };
+        for proposal in logged {
+            self.history.push(proposal.clone());
+            out.push(Action::Commit(proposal));
+        }
+    }
+}
