@@ -4,11 +4,21 @@
 //! [`Input`] with the time at which it happened and answers with [`Action`]s; it owns no socket, file, thread or clock. The
 //! tree is shared with the connections' tasks behind one reader-writer lock that only this crate writes.
 
+mod attach;
+mod conns;
+mod forward;
 pub mod io;
 pub mod limits;
+mod pipeline;
+mod reaper;
 mod replica;
+mod schedule;
 mod settings;
+mod standalone;
+mod status;
+mod tracker;
 
 pub use io::{Action, CloseReason, Counters, Identities, Input, Now, ServingRole, Status};
 pub use replica::{EventSink, Replica, SharedTree};
 pub use settings::{Mode, Recovered, Settings};
+pub use tracker::{Owner, Refusal, SessionTracker};

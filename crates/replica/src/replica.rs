@@ -1,10 +1,21 @@
-//! placeholder
-use crate::{Action, Input, Now, Recovered, Settings, Status};
+//! The whole interface of a server: [`Replica::step`] and what surrounds it.
+
+use crate::conns::Conns;
+use crate::io::{Action, Input, Now, ServingRole, Status};
+use crate::reaper::Reaper;
+use crate::schedule::SnapshotSchedule;
+use crate::settings::{Mode, Recovered, Settings};
+use crate::standalone::Standalone;
+use crate::tracker::SessionTracker;
 use bytes::Bytes;
 use parking_lot::RwLock;
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
-use tree::{ConnId, Tree};
-use wire::Millis;
+use tree::{ConnId, Events, Prep, Tree};
+use wire::txn::TxnEntry;
+use wire::{Millis, SessionId};
+use zab::election::{ElectionAction, ElectionSettings};
+use zab::{EstablishedRole, Peer, PeerSettings, PeerStart, Timing};
 
 /// The tree behind its lock: connection tasks read, only [`Replica`] writes.
 pub type SharedTree = Arc<RwLock<Tree>>;
@@ -16,23 +27,348 @@ pub trait EventSink: Send {
     fn deliver(&mut self, conn: ConnId, frame: &Bytes);
 }
 
+/// What makes transactions durable and committed.
+pub(crate) enum Engine {
+    /// The own disk alone.
+    Standalone(Standalone),
+    /// A quorum.
+    Ensemble(Box<Peer>),
+}
+
 /// One server.
-pub struct Replica {}
+///
+/// [`start`](Self::start) once, then [`step`](Self::step) for every input; both append actions to `out`, to be started in
+/// order. [`next_deadline`](Self::next_deadline) says when [`Input::Deadline`] is wanted.
+pub struct Replica {
+    pub(crate) settings: Settings,
+    pub(crate) tree: SharedTree,
+    pub(crate) sink: Box<dyn EventSink>,
+    pub(crate) engine: Engine,
+    /// In which role clients are served, if they are.
+    pub(crate) serving: Option<ServingRole>,
+    pub(crate) prep: Prep,
+    /// Proposed here and not applied, in order: the decoded form of what the engine holds as bytes.
+    pub(crate) in_flight: VecDeque<TxnEntry>,
+    /// Leader and standalone only.
+    pub(crate) tracker: Option<SessionTracker>,
+    /// Learner only: sessions to report with the next ping.
+    pub(crate) touched: BTreeMap<SessionId, i32>,
+    pub(crate) conns: Conns,
+    /// Learner only: connections whose sync was forwarded, in order.
+    pub(crate) syncs: VecDeque<ConnId>,
+    /// Learner only: who waits for the leader's word on a session.
+    pub(crate) revalidations: HashMap<SessionId, ConnId>,
+    pub(crate) next_session: i64,
+    pub(crate) reaper: Reaper,
+    pub(crate) snapshots: SnapshotSchedule,
+    /// A snapshot received from the leader that NEWLEADER has not confirmed yet.
+    pub(crate) received: Option<Box<Tree>>,
+    pub(crate) events: Events,
+    pub(crate) status: Status,
+    last_step: Option<Millis>,
+}
 
 impl Replica {
     /// A server that has read its data directory into `tree`.
     #[must_use]
-    pub fn new(_settings: Settings, _tree: SharedTree, _recovered: Recovered, _sink: Box<dyn EventSink>) -> Replica {
-        Replica {}
+    pub fn new(settings: Settings, tree: SharedTree, recovered: Recovered, sink: Box<dyn EventSink>) -> Replica {
+        let engine = match &settings.mode {
+            Mode::Standalone => Engine::Standalone(Standalone::new(recovered.last_zxid)),
+            Mode::Ensemble(membership) => {
+                let peer = PeerSettings {
+                    me: settings.me,
+                    membership: membership.clone(),
+                    timing: Timing {
+                        tick_ms: settings.tick_ms,
+                        init_limit_ticks: settings.init_limit_ticks,
+                        sync_limit_ticks: settings.sync_limit_ticks,
+                    },
+                    election: ElectionSettings {
+                        min_notification_interval_ms: settings.notification_interval_ms_min,
+                        max_notification_interval_ms: settings.notification_interval_ms_max,
+                        ..ElectionSettings::default()
+                    },
+                    commit_log_count: settings.commit_log_count,
+                };
+                let Recovered { last_zxid, epochs, history } = recovered;
+                Engine::Ensemble(Box::new(Peer::new(peer, PeerStart { last_zxid, epochs, history })))
+            }
+        };
+        Replica {
+            prep: Prep::new(settings.prep.clone()),
+            reaper: Reaper::new(&settings),
+            snapshots: SnapshotSchedule::new(&settings),
+            settings,
+            tree,
+            sink,
+            engine,
+            serving: None,
+            in_flight: VecDeque::new(),
+            tracker: None,
+            touched: BTreeMap::new(),
+            conns: Conns::default(),
+            syncs: VecDeque::new(),
+            revalidations: HashMap::new(),
+            next_session: 0,
+            received: None,
+            events: Events::default(),
+            status: Status { mode: "looking", proposal_bytes: [-1; 3], ..Status::default() },
+            last_step: None,
+        }
     }
-    /// Begins: standalone serves at once, a member of an ensemble looks for a leader.
-    pub fn start(&mut self, _now: Now, _out: &mut Vec<Action>) {}
+
+    /// Begins: a standalone server serves at once, a member of an ensemble looks for a leader.
+    pub fn start(&mut self, now: Now, out: &mut Vec<Action>) {
+        self.next_session = first_session_id(now.wall, self.settings.me.0);
+        self.last_step = Some(now.mono);
+        match &mut self.engine {
+            Engine::Standalone(_) => self.begin_serving(now, ServingRole::Standalone, out),
+            Engine::Ensemble(peer) => {
+                let mut actions = Vec::new();
+                peer.on_start(now.mono, &mut actions);
+                self.perform(now, actions, out);
+            }
+        }
+    }
+
     /// Takes one input.
-    pub fn step(&mut self, _now: Now, _input: Input, _out: &mut Vec<Action>) {}
+    pub fn step(&mut self, now: Now, input: Input, out: &mut Vec<Action>) {
+        self.forgive_stall(now);
+        match input {
+            Input::Connect { conn, request, identities } => self.on_connect(now, conn, request, identities, out),
+            Input::Request { conn, session, header, body, identities } => {
+                self.on_request(now, conn, session, header, body, identities, out);
+            }
+            Input::ConnGone(conn) => {
+                self.conns.remove(conn);
+            }
+            Input::Touched(sessions) => self.on_touched(now, &sessions),
+            Input::LogSynced { upto } if matches!(self.engine, Engine::Standalone(_)) => {
+                self.on_standalone_synced(now, upto, out);
+            }
+            Input::Deadline => self.on_deadline(now, out),
+            Input::Shutdown => self.on_shutdown(now, out),
+            peer_input => self.on_peer_input(now, peer_input, out),
+        }
+    }
+
     /// When [`Input::Deadline`] is wanted, monotonic ms.
     #[must_use]
-    pub fn next_deadline(&self) -> Option<Millis> { None }
-    /// A copy of what may be shown.
-    #[must_use]
-    pub fn status(&self) -> Status { Status::default() }
+    pub fn next_deadline(&self) -> Option<Millis> {
+        let peer = match &self.engine {
+            Engine::Standalone(_) => None,
+            Engine::Ensemble(peer) => peer.next_deadline(),
+        };
+        let expiry = self.tracker.as_ref().and_then(SessionTracker::next_expiry);
+        let reap = self.tracker.as_ref().and_then(|_| self.reaper.next_deadline());
+        [peer, expiry, reap].into_iter().flatten().min()
+    }
+
+    fn on_peer_input(&mut self, now: Now, input: Input, out: &mut Vec<Action>) {
+        let Engine::Ensemble(peer) = &mut self.engine else { return };
+        let mono = now.mono;
+        let mut actions = Vec::new();
+        match input {
+            Input::Vote { from, notification } => peer.on_vote(mono, from, notification, &mut actions),
+            Input::VotesDelivered(delivered) => peer.on_votes_delivered(delivered),
+            Input::LinkUp { link, .. } => peer.on_link_up(mono, link, &mut actions),
+            Input::Packet { link, packet } => peer.on_packet(mono, link, packet, &mut actions),
+            Input::LinkProgress(link) => peer.on_progress(mono, link),
+            Input::SnapshotReceived { link, zxid, tree } => {
+                if peer.on_snapshot_received(mono, link, zxid, &mut actions) {
+                    self.received = Some(tree);
+                }
+            }
+            Input::LinkGone { link, reason } => peer.on_link_gone(mono, link, reason, &mut actions),
+            Input::LogSynced { upto } => peer.on_log_synced(mono, upto, &mut actions),
+            Input::EpochsSaved(epochs) => peer.on_epochs_saved(mono, epochs, &mut actions),
+            Input::SnapshotSaved => peer.on_snapshot_saved(mono, &mut actions),
+            Input::Truncated { tree, history } => {
+                let last_zxid = tree.last_zxid();
+                replace_tree(&self.tree, *tree);
+                peer.on_truncated(mono, last_zxid, history, &mut actions);
+            }
+            other => unreachable!("{other:?} is not the protocol's input"),
+        }
+        self.perform(now, actions, out);
+    }
+
+    fn on_deadline(&mut self, now: Now, out: &mut Vec<Action>) {
+        if let Engine::Ensemble(peer) = &mut self.engine
+            && peer.next_deadline().is_some_and(|deadline| deadline <= now.mono)
+        {
+            let mut actions = Vec::new();
+            peer.on_deadline(now.mono, &mut actions);
+            self.perform(now, actions, out);
+        }
+        self.expire_sessions(now, out);
+        self.reap(now, out);
+    }
+
+    fn on_shutdown(&mut self, now: Now, out: &mut Vec<Action>) {
+        if let Engine::Ensemble(peer) = &mut self.engine {
+            let mut actions = Vec::new();
+            peer.shutdown(&mut actions);
+            self.perform(now, actions, out);
+        }
+        if self.serving.is_some() {
+            self.stop_serving(out);
+        }
+        out.push(Action::Stopped);
+    }
+
+    /// Carries out what the broadcast protocol asks for; runs of commits are applied under one lock.
+    pub(crate) fn perform(&mut self, now: Now, actions: Vec<zab::Action>, out: &mut Vec<Action>) {
+        let mut actions = actions.into_iter().peekable();
+        let mut commits = Vec::new();
+        while let Some(action) = actions.next() {
+            match action {
+                zab::Action::Commit(proposal) => {
+                    commits.push(proposal);
+                    if !matches!(actions.peek(), Some(zab::Action::Commit(_) | zab::Action::Send(..))) {
+                        self.apply_all(now, std::mem::take(&mut commits), out);
+                    }
+                }
+                zab::Action::Send(link, packet) => out.push(Action::Send { link, packet }),
+                other => {
+                    self.apply_all(now, std::mem::take(&mut commits), out);
+                    self.perform_one(now, other, out);
+                }
+            }
+        }
+        self.apply_all(now, commits, out);
+    }
+
+    fn perform_one(&mut self, now: Now, action: zab::Action, out: &mut Vec<Action>) {
+        match action {
+            zab::Action::Election(ElectionAction::Send(to, notification)) => {
+                out.push(Action::SendVote { to, notification });
+            }
+            zab::Action::Election(ElectionAction::ConnectAll) => out.push(Action::ConnectElection),
+            zab::Action::Election(ElectionAction::DuplicateSid(_)) => {
+                tracing::error!(sid = %self.settings.me, "another server votes with this server's id: give each server its own myid");
+            }
+            zab::Action::Election(other) => tracing::warn!(?other, "ignored in the election"),
+            zab::Action::Listen => out.push(Action::Listen),
+            zab::Action::StopListening => out.push(Action::StopListening),
+            zab::Action::Dial(link, leader) => out.push(Action::Dial { link, leader }),
+            zab::Action::SendSnapshot(link, zxid) => out.push(Action::SendSnapshot { link, zxid }),
+            zab::Action::Close(link, reason) => {
+                tracing::info!(?link, reason, "closing a link");
+                out.push(Action::CloseLink(link));
+            }
+            zab::Action::Append(proposal) => {
+                self.snapshots.appended(proposal.bytes.len());
+                out.push(Action::Append(proposal));
+                if self.snapshots.is_due() {
+                    out.push(Action::BackgroundSnapshot);
+                }
+            }
+            zab::Action::SaveEpochs(epochs) => out.push(Action::SaveEpochs(epochs)),
+            zab::Action::Truncate(after) => out.push(Action::Truncate { after }),
+            zab::Action::InstallSnapshot => match self.received.take() {
+                Some(tree) => replace_tree(&self.tree, *tree),
+                None => panic!("NEWLEADER confirms a snapshot that was not received"),
+            },
+            zab::Action::SaveSnapshot => out.push(Action::SaveSnapshot),
+            zab::Action::Established(role, epoch) => {
+                let mut tree = self.tree.write();
+                if tree.last_zxid() < epoch.start() {
+                    tree.set_last_zxid(epoch.start());
+                }
+                drop(tree);
+                self.begin_serving(now, serving_role(role), out);
+            }
+            zab::Action::Left(_) => {
+                self.received = None;
+                self.stop_serving(out);
+            }
+            zab::Action::Deliver(link, packet) => self.on_delivered(now, link, packet, out),
+            zab::Action::Commit(_) | zab::Action::Send(..) => unreachable!("handled by perform"),
+        }
+    }
+
+    fn begin_serving(&mut self, now: Now, role: ServingRole, out: &mut Vec<Action>) {
+        self.prep.clear();
+        self.in_flight.clear();
+        self.tracker = match role {
+            ServingRole::Standalone | ServingRole::Leader => {
+                let tree = self.tree.read();
+                Some(SessionTracker::new(now.mono, self.settings.tick_ms, tree.sessions()))
+            }
+            ServingRole::Follower | ServingRole::Observer => None,
+        };
+        self.reaper.restart(now.mono);
+        tracing::info!(?role, zxid = %self.tree.read().last_zxid(), "serving");
+        if role != ServingRole::Leader || self.settings.leader_serves {
+            out.push(Action::StartServing(role));
+        }
+        self.serving = Some(role);
+        self.close_dead_sessions(now, out);
+    }
+
+    /// Ephemerals whose session is not in the table any more (a log of a server that crashed between the two) end by a
+    /// transaction like every other session (I10, I11).
+    fn close_dead_sessions(&mut self, now: Now, out: &mut Vec<Action>) {
+        if self.tracker.is_none() {
+            return;
+        }
+        let dead: Vec<SessionId> = {
+            let tree = self.tree.read();
+            tree.ephemerals().into_iter().map(|(owner, _)| owner).filter(|owner| !tree.has_session(*owner)).collect()
+        };
+        for session in dead {
+            tracing::warn!(%session, "closing a session that is gone but still owns ephemerals");
+            self.close_session(now, session, out);
+        }
+    }
+
+    fn stop_serving(&mut self, out: &mut Vec<Action>) {
+        self.prep.clear();
+        self.in_flight.clear();
+        self.tracker = None;
+        self.touched.clear();
+        self.conns.clear();
+        self.syncs.clear();
+        self.revalidations.clear();
+        if self.serving.take().is_some() {
+            out.push(Action::StopServing);
+        }
+    }
+
+    /// A server that was stalled (stopped process, starved machine) could not hear its sessions: the time of the stall does
+    /// not count against them.
+    fn forgive_stall(&mut self, now: Now) {
+        let passed_ms = self.last_step.map_or(0, |last| now.mono.since(last));
+        self.last_step = Some(now.mono);
+        let due_ms = self.settings.tick_ms;
+        if passed_ms > 2 * due_ms
+            && let Some(tracker) = &mut self.tracker
+        {
+            tracing::warn!(passed_ms, "this server was stalled; sessions are granted the time it could not hear them");
+            tracker.forgive(passed_ms - due_ms);
+        }
+    }
+}
+
+/// Puts another tree in the place of the current one.
+fn replace_tree(shared: &SharedTree, tree: Tree) {
+    // The old tree may be large: let go of it outside the lock.
+    let old = std::mem::replace(&mut *shared.write(), tree);
+    drop(old);
+}
+
+fn serving_role(role: EstablishedRole) -> ServingRole {
+    match role {
+        EstablishedRole::Leader => ServingRole::Leader,
+        EstablishedRole::Follower => ServingRole::Follower,
+        EstablishedRole::Observer => ServingRole::Observer,
+    }
+}
+
+/// The first session id of this process: its server in the top byte, then the time (`initializeNextSessionId`). The wall
+/// clock, other than Java's monotonic one, does not start again with the machine.
+fn first_session_id(wall: Millis, server: i64) -> i64 {
+    let id = (((wall.0 << 24) as u64) >> 8) as i64 | (server << 56);
+    if id == i64::MIN { id + 1 } else { id }
 }

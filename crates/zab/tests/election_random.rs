@@ -319,6 +319,33 @@ proptest! {
         }
     }
 
+    /// When a leader has left, the others have a new one a finalize wait after the last of them noticed; no notification
+    /// interval goes by, in whatever order they notice.
+    #[test]
+    fn the_rest_elects_at_once(seed in any::<u64>(), notice in prop::collection::vec(0..150i64, 2..6)) {
+        let text: Vec<String> = (1..=notice.len() + 1).map(|sid| sid.to_string()).collect();
+        let network = Network { seed, loss_percent: 0, repeat_percent: 0, delay_ms_max: 5 };
+        // In order, as on a connection.
+        let mut world = World::new(membership(&text.join(" ")), fate(network, Rc::new(RefCell::new(true))));
+        let leader = ServerId(i64::try_from(notice.len()).unwrap() + 1);
+        let initial = InitialVote { zxid: Zxid::ZERO, peer_epoch: Epoch(0) };
+        (1..=leader.0).for_each(|sid| world.start(ServerId(sid), initial));
+        world.run_until(Millis(1_000));
+        world.kill(leader);
+        let mut order: Vec<(i64, ServerId)> = notice.iter().copied().zip((1..).map(ServerId)).collect();
+        order.sort_unstable();
+        for (after, sid) in &order {
+            world.established(*sid, Epoch(1));
+            world.run_until(Millis(1_000 + after));
+            world.look(*sid);
+        }
+        let last = order.last().unwrap().0;
+        world.run_until(Millis(1_000 + last + 200 + 5 * 3));
+        for (sid, server) in &world.servers {
+            prop_assert!(server.elected.is_some(), "{} still looks\n{}", sid, world.trace);
+        }
+    }
+
     /// No sequence of messages, however odd, makes a server panic, send to itself, or lose its deadline.
     #[test]
     fn odd_messages_do_no_harm(messages in prop::collection::vec(odd_message(), 0..60), own_zxid in -1..3i64) {

@@ -122,10 +122,12 @@ impl World {
     }
 
     /// Keeps messages back until [`World::release`].
+    #[allow(dead_code, reason = "only scripts hold messages back")]
     pub fn hold(&mut self, from: ServerId, to: ServerId) {
         self.held.insert((from, to), Vec::new());
     }
 
+    #[allow(dead_code, reason = "only scripts hold messages back")]
     pub fn release(&mut self, from: ServerId, to: ServerId, reversed: bool) {
         let mut held = self.held.remove(&(from, to)).unwrap_or_default();
         if reversed {

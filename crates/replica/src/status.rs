@@ -1,0 +1,56 @@
+//! What a server shows of itself.
+
+use crate::io::{ServingRole, Status};
+use crate::replica::{Engine, Replica};
+use crate::tracker::SessionTracker;
+use wire::{ServerId, Zxid};
+
+impl Replica {
+    /// A copy of what may be shown.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        let mut status = self.status.clone();
+        status.serving = self.serving.is_some();
+        status.mode = match self.serving {
+            None => "looking",
+            Some(ServingRole::Standalone) => "standalone",
+            Some(ServingRole::Leader) => "leader",
+            Some(ServingRole::Follower) => "follower",
+            Some(ServingRole::Observer) => "observer",
+        };
+        status.last_zxid = self.tree.read().last_zxid();
+        status.session_buckets = self.tracker().map(SessionTracker::buckets).unwrap_or_default();
+        status.outstanding = self.conns.outstanding();
+        match &self.engine {
+            Engine::Standalone(_) => status.epoch = status.last_zxid.epoch().0,
+            Engine::Ensemble(peer) => {
+                status.peer_state = peer.state_name().to_owned();
+                status.leader = peer.leader();
+                status.epoch = peer.epoch().0;
+                status.counters.looking = peer.election_count();
+                let syncs = peer.sync_counts();
+                status.counters.diffs_sent = syncs.diffs;
+                status.counters.snaps_sent = syncs.snaps;
+                status.counters.truncs_sent = syncs.truncs;
+                if let Some(leading) = peer.leading() {
+                    status.synced_learners = leading.active_learners().collect();
+                    status.learners = leading.links().count();
+                    status.pending_syncs = leading.pending_syncs();
+                }
+            }
+        }
+        status
+    }
+
+    /// This server's id.
+    #[must_use]
+    pub fn me(&self) -> ServerId {
+        self.settings.me
+    }
+
+    /// The last applied zxid.
+    #[must_use]
+    pub fn last_zxid(&self) -> Zxid {
+        self.tree.read().last_zxid()
+    }
+}

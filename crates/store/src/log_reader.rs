@@ -1,0 +1,299 @@
+//! Reading transactions from a zxid on, over all log files (`FileTxnLog.FileTxnIterator`).
+//!
+//! Where Apache stops reading a file at the first thing that is not an entry and goes on with the next file, we ask
+//! whether something is missing then:
+//!
+//! | what ends a file | in the newest file | in an older file |
+//! | --- | --- | --- |
+//! | zeros or the end | end of the log | next file |
+//! | a bad entry or zeros, a whole entry behind | refused | next file if it continues without a gap, else refused |
+//! | a bad entry, nothing whole behind | [`BadTail`], which recovery cuts off | next file if it continues without a gap, or if the entry is unfinished and the next file begins a later epoch; else refused |
+//!
+//! "Continues without a gap" (same epoch, next counter) proves that what is bad was never acknowledged here: the server
+//! went on as if it had not been there. Such files come from Apache, which leaves torn tails where they are.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use wire::Zxid;
+
+use crate::entry::{FILE_HEADER_BYTES, Flaw, FlawKind, Header, LogFile, Step};
+use crate::error::{Error, Result, at};
+use crate::names::list_logs;
+use crate::vfs::Vfs;
+
+/// A transaction as it lies in the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogEntry {
+    /// Its zxid.
+    pub zxid: Zxid,
+    /// Where the entry begins in its file ([`LogReader::path`]).
+    pub offset: u64,
+    /// Where the next one begins.
+    pub next: u64,
+    /// Header, record and digest.
+    pub bytes: Bytes,
+}
+
+/// The unusable end of the newest log file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadTail {
+    /// The file.
+    pub path: PathBuf,
+    /// Where the good part ends; 0 where the file holds nothing at all.
+    pub offset: u64,
+    /// The end of the last byte that is not zero.
+    pub data_end: u64,
+    /// The zxid the bad entry claims, where it can be read.
+    pub claimed: Option<Zxid>,
+    /// What is wrong; `None` for an empty file.
+    pub flaw: Option<Flaw>,
+}
+
+/// Zxids that are missing between two transactions of one epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gap {
+    /// The last one before.
+    pub after: Zxid,
+    /// The first one behind.
+    pub next: Zxid,
+}
+
+/// Iterates over the transactions with `from <= zxid <= upto`.
+///
+/// While the log is being written, `upto` must be at most [`crate::TxnLog::synced`]: a reader never looks at bytes that
+/// are still under way.
+#[derive(Debug)]
+pub struct LogReader {
+    vfs: Arc<dyn Vfs>,
+    files: Vec<(Zxid, PathBuf)>,
+    /// Files opened so far; the current one is `files[opened - 1]`.
+    opened: usize,
+    current: Option<LogFile>,
+    offset: u64,
+    from: Zxid,
+    upto: Zxid,
+    last: Option<Zxid>,
+    entry_bytes_max: usize,
+    gap: Option<Gap>,
+    tail: Option<BadTail>,
+}
+
+impl LogReader {
+    /// Positions a reader before the first transaction with `zxid >= from`.
+    pub fn open(
+        vfs: &Arc<dyn Vfs>,
+        log_dir: &Path,
+        from: Zxid,
+        upto: Zxid,
+        entry_bytes_max: usize,
+    ) -> Result<LogReader> {
+        let mut files = list_logs(&**vfs, log_dir)?;
+        // All files from the newest one that begins before `from`, as FileTxnIterator.init.
+        let before = files.iter().rposition(|(zxid, _)| *zxid < from).unwrap_or(0);
+        files.drain(..before);
+        Ok(LogReader {
+            vfs: Arc::clone(vfs),
+            files,
+            opened: 0,
+            current: None,
+            offset: 0,
+            from,
+            upto,
+            last: None,
+            entry_bytes_max,
+            gap: None,
+            tail: None,
+        })
+    }
+
+    /// The size on disk of all files this reader will read (`FileTxnIterator.getStorageSize`).
+    pub fn storage_bytes(&self) -> Result<u64> {
+        let mut total = 0;
+        for (_, path) in &self.files {
+            total += self.vfs.metadata(path).map_err(at("look at", path))?.len;
+        }
+        Ok(total)
+    }
+
+    /// The last transaction read, also one before `from` that was skipped.
+    #[must_use]
+    pub fn last(&self) -> Option<Zxid> {
+        self.last
+    }
+
+    /// The file of the transaction returned last.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        self.current.as_ref().map(LogFile::path)
+    }
+
+    /// The first gap found so far, also one between `from - 1` and the first transaction.
+    #[must_use]
+    pub fn gap(&self) -> Option<Gap> {
+        self.gap
+    }
+
+    /// What is wrong with the end of the newest file; known once the iterator has ended.
+    #[must_use]
+    pub fn bad_tail(&self) -> Option<&BadTail> {
+        self.tail.as_ref()
+    }
+
+    fn advance(&mut self) -> Result<Option<LogEntry>> {
+        loop {
+            if self.current.is_none() && !self.open_next()? {
+                return Ok(None);
+            }
+            let Some(file) = self.current.as_mut() else { return Ok(None) };
+            match file.step(self.offset)? {
+                Step::Entry { zxid, body, next } => {
+                    if zxid > self.upto {
+                        return Ok(None);
+                    }
+                    let entry = LogEntry { zxid, offset: self.offset, next, bytes: body };
+                    self.offset = next;
+                    self.note(zxid);
+                    if zxid >= self.from {
+                        return Ok(Some(entry));
+                    }
+                }
+                Step::Blank => self.end_file(None)?,
+                Step::Bad(flaw) => self.end_file(Some(flaw))?,
+            }
+            if self.tail.is_some() {
+                return Ok(None);
+            }
+        }
+    }
+
+    fn note(&mut self, zxid: Zxid) {
+        let base = self.base();
+        if zxid >= self.from && self.gap.is_none() && is_gap(base, zxid) {
+            self.gap = Some(Gap { after: base, next: zxid });
+        }
+        self.last = Some(self.last.map_or(zxid, |last| last.max(zxid)));
+    }
+
+    /// What the next transaction that matters follows: the last one read, or what was asked to be left out.
+    fn base(&self) -> Zxid {
+        let before = Zxid(self.from.0.saturating_sub(1));
+        self.last.map_or(before, |last| last.max(before))
+    }
+
+    fn is_newest(&self) -> bool {
+        self.opened == self.files.len()
+    }
+
+    fn open_next(&mut self) -> Result<bool> {
+        let Some((_, path)) = self.files.get(self.opened) else { return Ok(false) };
+        let mut file = LogFile::open(&*self.vfs, path, self.entry_bytes_max)?;
+        self.opened += 1;
+        self.offset = FILE_HEADER_BYTES;
+        let header = file.header()?;
+        let flaw = match header {
+            Header::Good => None,
+            Header::Empty if self.is_newest() => {
+                self.tail = Some(BadTail { path: path.clone(), offset: 0, data_end: 0, claimed: None, flaw: None });
+                return Ok(false);
+            }
+            Header::Empty | Header::Unwritten => Some(Flaw {
+                kind: FlawKind::FileHeader,
+                expected: "the file header 5a4b4c47 (ZKLG)".to_owned(),
+                found: format!("zeros or the end of the file ({} bytes)", file.len()),
+            }),
+            Header::Bad(flaw) => return Err(file.damaged(0, &flaw, "this is no transaction log")),
+        };
+        let Some(flaw) = flaw else {
+            self.current = Some(file);
+            return Ok(true);
+        };
+        let behind = file.behind(0, self.base())?;
+        if !self.is_newest() || behind.gave_up || behind.entry.is_some() {
+            return Err(file.damaged(0, &flaw, "this is not the end of the newest log"));
+        }
+        self.tail =
+            Some(BadTail { path: path.clone(), offset: 0, data_end: behind.data_end, claimed: None, flaw: Some(flaw) });
+        Ok(false)
+    }
+
+    /// Decides what the end of the current file means (table in the module description).
+    fn end_file(&mut self, flaw: Option<Flaw>) -> Result<()> {
+        let base = self.base();
+        let Some(mut file) = self.current.take() else { return Ok(()) };
+        let next = self.files.get(self.opened).map(|(zxid, _)| *zxid);
+        if let Some(next) = next
+            && base.next() == Some(next)
+        {
+            return Ok(());
+        }
+        let behind = file.behind(self.offset, self.last.unwrap_or(Zxid::NONE))?;
+        if flaw.is_none() && behind.data_end == self.offset {
+            return Ok(());
+        }
+        let flaw = flaw.unwrap_or_else(|| Flaw {
+            kind: FlawKind::Hole,
+            expected: "an entry, or zeros to the end of the file".to_owned(),
+            found: format!("zeros, then data up to byte {}", behind.data_end),
+        });
+        if behind.gave_up {
+            return Err(file.damaged(self.offset, &flaw, "what lies behind could not be searched"));
+        }
+        if let Some((at, zxid)) = behind.entry {
+            let why = format!("whole transaction {zxid} at byte {at} lies behind it");
+            return Err(file.damaged(self.offset, &flaw, &why));
+        }
+        match next {
+            None => {
+                let claimed = file.claimed_zxid(self.offset)?;
+                let (path, offset) = (file.path().to_owned(), self.offset);
+                self.tail = Some(BadTail { path, offset, data_end: behind.data_end, claimed, flaw: Some(flaw) });
+                Ok(())
+            }
+            Some(next) => {
+                let torn = matches!(flaw.kind, FlawKind::Unfinished | FlawKind::Hole);
+                if torn && next.epoch() > base.epoch() && !file.whole_under_another_length(self.offset)? {
+                    return Ok(());
+                }
+                let why = format!("the next log file begins at {next}, the last transaction before is {base}");
+                Err(file.damaged(self.offset, &flaw, &why))
+            }
+        }
+    }
+}
+
+impl Iterator for LogReader {
+    type Item = Result<LogEntry>;
+
+    fn next(&mut self) -> Option<Result<LogEntry>> {
+        if self.tail.is_some() {
+            return None;
+        }
+        match self.advance() {
+            Ok(entry) => entry.map(Ok),
+            Err(error) => {
+                // Nothing behind an error may be read.
+                self.current = None;
+                self.opened = self.files.len();
+                Some(Err(error))
+            }
+        }
+    }
+}
+
+/// Whether zxids are missing between two that follow each other. An epoch may begin at any time, and its first
+/// transaction has counter 1; what a server received as a snapshot hides that, so only one epoch is looked at.
+fn is_gap(after: Zxid, next: Zxid) -> bool {
+    after.epoch() == next.epoch() && next.0 > after.0.saturating_add(1) && after.0 >= 0
+}
+
+/// Whether a log file holds any whole transaction; the first one is returned.
+pub(crate) fn first_entry(vfs: &dyn Vfs, path: &Path, entry_bytes_max: usize) -> Result<Option<Zxid>> {
+    let mut file = LogFile::open(vfs, path, entry_bytes_max)?;
+    let behind = file.behind(0, Zxid::NONE)?;
+    if behind.gave_up {
+        return Err(Error::WouldOverwrite { path: path.to_owned(), zxid: Zxid::NONE });
+    }
+    Ok(behind.entry.map(|(_, zxid)| zxid))
+}

@@ -1,0 +1,148 @@
+//! TRUNC: taking back transactions that the ensemble does not have (`FileTxnLog.truncate`, `ZKDatabase.truncateLog`).
+//!
+//! Two differences from Apache, both on the safe side: where the transaction of the cut is absent Apache keeps the first
+//! one behind it, we do not; and Apache leaves snapshots that are newer than the cut, from which the transactions taken
+//! back would rise again at the next start.
+//!
+//! Order, so that a crash at any point leaves either the old history or a shorter whole one: snapshots first (newest
+//! first), then logs (newest first), the cut file last; every removal is synced before the next.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use wire::Zxid;
+
+use crate::entry::FILE_HEADER_BYTES;
+use crate::error::{Error, Result, at, sync_failed};
+use crate::log_reader::LogReader;
+use crate::names::{list_logs, list_snapshots};
+use crate::snapshot_reader::looks_valid;
+use crate::vfs::{Open, Vfs};
+
+/// What a truncation removed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Truncated {
+    /// The last transaction left in the logs read, if any.
+    pub last: Option<Zxid>,
+    /// Files removed, snapshots and logs.
+    pub removed: Vec<PathBuf>,
+}
+
+/// Removes every transaction later than `after`, all padding behind it, and every snapshot of a later state.
+///
+/// No log may be open for writing. Fails without changing anything when there is no log, when the log ends before
+/// `after`, or when no valid snapshot at or before `after` would be left.
+pub fn truncate(
+    vfs: &Arc<dyn Vfs>,
+    log_dir: &Path,
+    snap_dir: &Path,
+    after: Zxid,
+    entry_bytes_max: usize,
+) -> Result<Truncated> {
+    if list_logs(&**vfs, log_dir)?.is_empty() {
+        return Err(Error::NothingToTruncate { dir: log_dir.to_owned(), after });
+    }
+    let cut = find_cut(vfs, log_dir, after, entry_bytes_max)?;
+    if !cut.reaches {
+        let last = cut.last.unwrap_or(Zxid::ZERO);
+        return Err(Error::TruncateBeyondEnd { dir: log_dir.to_owned(), after, last });
+    }
+    apply(vfs, log_dir, snap_dir, after, cut)
+}
+
+/// Like [`truncate`], but content with a log that ends before `after` or is not there.
+///
+/// For a server that was given a snapshot of `after`: call it once that snapshot is durable, so that nothing of an
+/// abandoned history is replayed on top of it.
+pub fn discard_after(
+    vfs: &Arc<dyn Vfs>,
+    log_dir: &Path,
+    snap_dir: &Path,
+    after: Zxid,
+    entry_bytes_max: usize,
+) -> Result<Truncated> {
+    let cut = find_cut(vfs, log_dir, after, entry_bytes_max)?;
+    apply(vfs, log_dir, snap_dir, after, cut)
+}
+
+/// Where the log is cut.
+struct Cut {
+    /// The last transaction at or before the cut.
+    last: Option<Zxid>,
+    /// Whether a transaction at or behind the cut was found.
+    reaches: bool,
+    /// The file to shorten and its new length; `None` where no file of the cut is left.
+    shorten: Option<(PathBuf, u64)>,
+    /// The first file to remove, with all later ones.
+    remove_from: Option<PathBuf>,
+}
+
+fn find_cut(vfs: &Arc<dyn Vfs>, log_dir: &Path, after: Zxid, entry_bytes_max: usize) -> Result<Cut> {
+    // The file that begins at the cut or before it, and all later ones.
+    let mut cut = Cut { last: None, reaches: false, shorten: None, remove_from: None };
+    let files = list_logs(&**vfs, log_dir)?;
+    let before = files.iter().rposition(|(zxid, _)| *zxid <= after);
+    let start = before.map_or(after, |index| files[index].0);
+    let mut end = None;
+    let mut reader = LogReader::open(vfs, log_dir, start.min(after), Zxid(i64::MAX), entry_bytes_max)?;
+    while let Some(entry) = reader.next() {
+        let entry = entry?;
+        let path = reader.path().expect("an entry was read from a file").to_owned();
+        if entry.zxid > after {
+            cut.reaches = true;
+            end = Some((path, entry.offset));
+            break;
+        }
+        cut.last = Some(entry.zxid);
+        cut.reaches = entry.zxid == after;
+        end = Some((path, entry.next));
+    }
+    match end {
+        Some((path, FILE_HEADER_BYTES)) => cut.remove_from = Some(path),
+        Some((path, length)) => {
+            let later = files.iter().position(|(_, file)| *file == path).map(|index| index + 1);
+            cut.remove_from = later.and_then(|index| files.get(index)).map(|(_, file)| file.clone());
+            cut.shorten = Some((path, length));
+        }
+        None => {}
+    }
+    Ok(cut)
+}
+
+fn apply(vfs: &Arc<dyn Vfs>, log_dir: &Path, snap_dir: &Path, after: Zxid, cut: Cut) -> Result<Truncated> {
+    let mut removed = Vec::new();
+    let mut snapshots = list_snapshots(&**vfs, snap_dir)?;
+    let mut valid_left = false;
+    for kept in snapshots.iter().filter(|snapshot| snapshot.zxid <= after) {
+        valid_left = valid_left || looks_valid(&**vfs, kept)?;
+    }
+    snapshots.retain(|snapshot| snapshot.zxid > after);
+    if let Some(oldest) = snapshots.last()
+        && !valid_left
+    {
+        return Err(Error::TruncateBelowSnapshots { snap_dir: snap_dir.to_owned(), after, oldest: oldest.zxid });
+    }
+    for snapshot in snapshots {
+        remove(&**vfs, snap_dir, &snapshot.path)?;
+        removed.push(snapshot.path);
+    }
+    if let Some(first) = &cut.remove_from {
+        let mut logs = list_logs(&**vfs, log_dir)?;
+        let keep = logs.iter().position(|(_, path)| path == first).unwrap_or(logs.len());
+        for (_, path) in logs.drain(keep..).rev() {
+            remove(&**vfs, log_dir, &path)?;
+            removed.push(path);
+        }
+    }
+    if let Some((path, length)) = &cut.shorten {
+        let mut file = vfs.open(path, Open::Write).map_err(at("open", path))?;
+        file.set_len(*length).map_err(at("cut", path))?;
+        file.sync_data().map_err(sync_failed(path))?;
+    }
+    Ok(Truncated { last: cut.last, removed })
+}
+
+fn remove(vfs: &dyn Vfs, dir: &Path, path: &Path) -> Result<()> {
+    vfs.remove(path).map_err(at("remove", path))?;
+    vfs.sync_dir(dir).map_err(sync_failed(dir))
+}

@@ -1,0 +1,156 @@
+//! Everything that is not a create (`PrepRequestProcessor.pRequest2Txn`).
+
+use super::{Decision, Prep, Refusal, Task, next_version};
+use crate::node::Owner;
+use crate::{digest, path};
+use std::sync::Arc;
+use wire::client::{PathVersion, SetAclRequest, SetDataRequest};
+use wire::txn::Txn;
+use wire::{ErrorCode, Perms, Reader};
+
+impl Prep {
+    pub(super) fn decide_delete(&mut self, task: Task<'_>) -> Decision {
+        let request = PathVersion::decode(&mut Reader::new(task.request.body))?;
+        self.delete(task, &request)
+    }
+
+    pub(super) fn delete(&mut self, task: Task<'_>, request: &PathVersion<'_>) -> Decision {
+        task.check_session()?;
+        let path = request.path.ok_or(Refusal::Broken)?;
+        let parent_path = parent_of_deletable(path)?;
+        let parent = self.record(task, parent_path)?;
+        self.check_acl(task, &parent, Perms::DELETE)?;
+        let node = self.record(task, path)?;
+        next_version(node.stat.version, request.version)?;
+        if node.child_count > 0 {
+            return Err(ErrorCode::NotEmpty.into());
+        }
+        self.put_child_deleted(task, parent_path)?;
+        self.put_deleted(task, path, &node);
+        Ok(Txn::Delete { path: path.to_owned() })
+    }
+
+    fn put_child_deleted(&mut self, task: Task<'_>, parent_path: &str) -> Result<(), ErrorCode> {
+        let mut parent = self.record(task, parent_path)?;
+        parent.child_count = parent.child_count.saturating_sub(1);
+        parent.stat.child_deleted(task.zxid().0);
+        self.put(task, parent_path, parent);
+        Ok(())
+    }
+
+    /// The server's own: a container or TTL node was found unused some time ago, which is checked again. Apache lets plain
+    /// nodes pass here and does not look at the clock; both would delete what a client has created or renewed meanwhile.
+    pub(super) fn decide_delete_container(&mut self, task: Task<'_>) -> Decision {
+        let path = Reader::new(task.request.body).str("path")?;
+        let parent_path = parent_of_deletable(path)?;
+        let node = self.record(task, path)?;
+        if node.child_count > 0 {
+            return Err(ErrorCode::NotEmpty.into());
+        }
+        let unused_ms = task.request.header.time.0.saturating_sub(node.stat.mtime);
+        let is_unused = match task.owner(&node.stat) {
+            Owner::Container => true,
+            Owner::Ttl(ttl) => unused_ms > ttl,
+            Owner::Nobody | Owner::Session(_) => false,
+        };
+        if !is_unused {
+            return Err(ErrorCode::BadVersion.into());
+        }
+        self.put_child_deleted(task, parent_path)?;
+        self.put_deleted(task, path, &node);
+        Ok(Txn::DeleteContainer { path: path.to_owned() })
+    }
+
+    pub(super) fn decide_set_data(&mut self, task: Task<'_>) -> Decision {
+        let request = SetDataRequest::decode(&mut Reader::new(task.request.body))?;
+        self.set_data(task, &request)
+    }
+
+    pub(super) fn set_data(&mut self, task: Task<'_>, request: &SetDataRequest<'_>) -> Decision {
+        task.check_session()?;
+        let path = valid(request.path)?;
+        let mut node = self.record(task, path)?;
+        self.check_acl(task, &node, Perms::WRITE)?;
+        let data_len = request.data.map_or(0, <[u8]>::len);
+        self.check_quota(task, path, 0, data_len as i64 - node.data_len as i64)?;
+        let version = next_version(node.stat.version, request.version)?;
+        node.stat.version = version;
+        node.stat.mtime = task.request.header.time.0;
+        node.stat.mzxid = task.zxid().0;
+        node.data_len = data_len;
+        node.content_crc = if task.tree.settings.digest_enabled && !digest::is_excluded(path) {
+            Some(digest::content_crc(path::canonical(path), request.data))
+        } else {
+            None
+        };
+        self.put(task, path, node);
+        Ok(Txn::SetData { path: path.to_owned(), data: task.share(request.data), version })
+    }
+
+    pub(super) fn decide_set_acl(&mut self, task: Task<'_>) -> Decision {
+        let request = SetAclRequest::decode(&mut Reader::new(task.request.body))?;
+        task.check_session()?;
+        let path = valid(request.path)?;
+        let acl = self.fix_up(task, request.acl.as_deref())?;
+        let mut node = self.record(task, path)?;
+        self.check_acl(task, &node, Perms::ADMIN)?;
+        let version = next_version(node.stat.aversion, request.version)?;
+        node.stat.aversion = version;
+        node.acl = Some(Arc::from(&acl[..]));
+        self.put(task, path, node);
+        Ok(Txn::SetAcl { path: path.to_owned(), acl, version })
+    }
+
+    /// Only inside a multi.
+    pub(super) fn check(&mut self, task: Task<'_>, request: &PathVersion<'_>) -> Decision {
+        task.check_session()?;
+        let path = valid(request.path)?;
+        let node = self.record(task, path)?;
+        self.check_acl(task, &node, Perms::READ)?;
+        let version = next_version(node.stat.version, request.version)?;
+        Ok(Txn::Check { path: path.to_owned(), version })
+    }
+
+    /// Switched off, and where switched on not built yet: Apache's answers for both.
+    pub(super) fn decide_reconfig(&mut self, task: Task<'_>) -> Decision {
+        if !self.settings.reconfig_enabled {
+            return Err(ErrorCode::ReconfigDisabled.into());
+        }
+        task.check_session()?;
+        Err(ErrorCode::Unimplemented.into())
+    }
+
+    /// Lists the ephemerals the session will have when this is applied (I10). Unlike Apache, the parents' child counts go
+    /// down at once, so that a delete of the parent behind this close is not refused.
+    pub(super) fn close_session(&mut self, task: Task<'_>) -> Txn {
+        let session = task.request.header.session;
+        let paths = self.outstanding.ephemerals_of(session, task.tree.ephemerals_of(session));
+        for path in &paths {
+            let Ok(node) = self.record(task, path) else { continue };
+            if let Some((parent_path, _)) = path::split(path)
+                && let Err(code) = self.put_child_deleted(task, parent_path)
+            {
+                tracing::error!(%path, %code, "an ephemeral's parent is not there");
+            }
+            self.put_deleted(task, path, &node);
+        }
+        Txn::CloseSession { paths: Some(paths.into_iter().collect()) }
+    }
+}
+
+pub(super) fn create_session(task: Task<'_>) -> Decision {
+    Ok(Txn::CreateSession { timeout: Reader::new(task.request.body).i32()? })
+}
+
+fn valid(path: Option<&str>) -> Result<&str, ErrorCode> {
+    path.filter(|path| path::is_valid(path)).ok_or(ErrorCode::BadArguments)
+}
+
+/// `PrepRequestProcessor.getParentPathAndValidate`.
+fn parent_of_deletable(path: &str) -> Result<&str, ErrorCode> {
+    let (parent, _) = path::split(path).ok_or(ErrorCode::BadArguments)?;
+    if path.contains('\0') || path::is_special(path) {
+        return Err(ErrorCode::BadArguments);
+    }
+    Ok(parent)
+}
