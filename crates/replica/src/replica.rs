@@ -65,7 +65,6 @@ pub struct Replica {
     pub(crate) received: Option<Box<Tree>>,
     pub(crate) events: Events,
     pub(crate) status: Status,
-    last_step: Option<Millis>,
 }
 
 impl Replica {
@@ -113,14 +112,12 @@ impl Replica {
             received: None,
             events: Events::default(),
             status: Status { mode: "looking", proposal_bytes: [-1; 3], ..Status::default() },
-            last_step: None,
         }
     }
 
     /// Begins: a standalone server serves at once, a member of an ensemble looks for a leader.
     pub fn start(&mut self, now: Now, out: &mut Vec<Action>) {
         self.next_session = first_session_id(now.wall, self.settings.me.0);
-        self.last_step = Some(now.mono);
         match &mut self.engine {
             Engine::Standalone(_) => self.begin_serving(now, ServingRole::Standalone, out),
             Engine::Ensemble(peer) => {
@@ -336,17 +333,16 @@ impl Replica {
         }
     }
 
-    /// A server that was stalled (stopped process, starved machine) could not hear its sessions: the time of the stall does
-    /// not count against them.
+    /// A server that was stalled (stopped process, starved machine) could not hear its sessions: if it wakes long after it
+    /// wanted to, the time in between does not count against them.
     fn forgive_stall(&mut self, now: Now) {
-        let passed_ms = self.last_step.map_or(0, |last| now.mono.since(last));
-        self.last_step = Some(now.mono);
-        let due_ms = self.settings.tick_ms;
-        if passed_ms > 2 * due_ms
+        let Some(wanted) = self.tracker.as_ref().and_then(|_| self.next_deadline()) else { return };
+        let late_ms = now.mono.since(wanted);
+        if late_ms > 2 * self.settings.tick_ms
             && let Some(tracker) = &mut self.tracker
         {
-            tracing::warn!(passed_ms, "this server was stalled; sessions are granted the time it could not hear them");
-            tracker.forgive(passed_ms - due_ms);
+            tracing::warn!(late_ms, "this server was stalled; sessions are granted the time it could not hear them");
+            tracker.forgive(late_ms);
         }
     }
 }

@@ -1,0 +1,144 @@
+//! A server's whole life, seen from its clients.
+
+mod support;
+
+use support::{World, create_body, set_body, watch_body};
+use wire::SessionId;
+use wire::client::Password;
+
+const CREATE: i32 = 1;
+const GET: i32 = 4;
+const SET: i32 = 5;
+const SYNC: i32 = 9;
+const CLOSE: i32 = -11;
+
+fn data_of(body: &[u8]) -> String {
+    String::from_utf8(wire::Reader::new(body).buffer().unwrap().unwrap().to_vec()).unwrap()
+}
+
+fn standalone() -> (World, tree::ConnId) {
+    let mut world = World::new(0);
+    world.drain();
+    let conn = world.connect(1, None);
+    world.next_frame(1, conn).expect("a connect response");
+    (world, conn)
+}
+
+#[test]
+fn reads_between_pipelined_writes_see_exactly_the_writes_before_them() {
+    let check = |mut world: World, sid: i64| {
+        let conn = world.connect(sid, None);
+        world.next_frame(sid, conn).expect("a connect response");
+        world.send(sid, conn, 1, CREATE, create_body("/a", b"0", 0));
+        for turn in 1..20 {
+            world.send(sid, conn, 2 * turn, SET, set_body("/a", turn.to_string().as_bytes()));
+            world.send(sid, conn, 2 * turn + 1, GET, watch_body("/a", false));
+        }
+        world.drain();
+        assert_eq!(world.next_frame(sid, conn).unwrap().0, 1);
+        let mut last_zxid = 0;
+        for turn in 1..20 {
+            let (xid, zxid, error, _) = world.next_frame(sid, conn).unwrap();
+            assert_eq!((xid, error), (2 * turn, 0));
+            assert!(zxid > last_zxid, "reply zxids grow");
+            let (xid, read_zxid, _, body) = world.next_frame(sid, conn).unwrap();
+            assert_eq!((xid, read_zxid), (2 * turn + 1, zxid));
+            assert_eq!(data_of(&body), turn.to_string());
+            last_zxid = zxid;
+        }
+    };
+    check(World::new(0), 1);
+    for sid in 1..=3 {
+        let mut world = World::new(3);
+        world.run(2000);
+        check(world, sid);
+    }
+}
+
+#[test]
+fn a_watch_event_comes_before_the_reply_of_the_write_that_fires_it() {
+    let (mut world, conn) = standalone();
+    world.send(1, conn, 1, CREATE, create_body("/a", b"0", 0));
+    world.send(1, conn, 2, GET, watch_body("/a", true));
+    world.send(1, conn, 3, SET, set_body("/a", b"1"));
+    world.drain();
+    let xids: Vec<i32> = std::iter::from_fn(|| world.next_frame(1, conn)).map(|frame| frame.0).collect();
+    assert_eq!(xids, [1, 2, -1, 3]);
+}
+
+#[test]
+fn nothing_is_answered_before_it_is_on_disk() {
+    let (mut world, conn) = standalone();
+    world.stalled_disks.insert(wire::ServerId(1));
+    world.send(1, conn, 1, CREATE, create_body("/a", b"0", 0));
+    world.drain();
+    assert_eq!(world.next_frame(1, conn), None);
+}
+
+#[test]
+fn closing_a_session_deletes_its_ephemerals_answers_and_closes() {
+    let (mut world, conn) = standalone();
+    world.send(1, conn, 1, CREATE, create_body("/e", b"", 1));
+    world.send(1, conn, 2, CLOSE, |_| {});
+    world.send(1, conn, 3, CREATE, create_body("/late", b"", 0));
+    world.drain();
+    let xids: Vec<i32> = std::iter::from_fn(|| world.next_frame(1, conn)).map(|frame| frame.0).collect();
+    assert_eq!(xids, [1, 2], "a request behind closeSession is dropped");
+    let server = &world.servers[&wire::ServerId(1)];
+    assert!(server.closed.contains(&conn));
+    assert!(server.tree.read().stat("/e").is_none());
+    assert!(server.tree.read().stat("/late").is_none());
+}
+
+#[test]
+fn a_silent_session_expires_and_a_touched_one_does_not() {
+    let (mut world, conn) = standalone();
+    world.send(1, conn, 1, CREATE, create_body("/e", b"", 1));
+    world.run(900);
+    world.send(1, conn, 2, GET, watch_body("/e", false));
+    world.run(900);
+    assert!(!world.servers[&wire::ServerId(1)].closed.contains(&conn));
+    world.run(1200);
+    assert!(world.servers[&wire::ServerId(1)].closed.contains(&conn));
+    assert!(world.servers[&wire::ServerId(1)].tree.read().stat("/e").is_none());
+}
+
+#[test]
+fn a_session_moves_between_servers_and_survives_the_leader() {
+    let mut world = World::new(3);
+    world.run(2000);
+    let leader = world.leader().expect("a leader");
+    let follower = (1..=3).find(|sid| *sid != leader).unwrap();
+    let conn = world.connect(leader, None);
+    let session = world.session(leader, conn);
+    world.next_frame(leader, conn).unwrap();
+    world.send(leader, conn, 1, CREATE, create_body("/e", b"x", 1));
+    world.drain();
+    assert_eq!(world.next_frame(leader, conn).unwrap().2, 0);
+    world.kill(leader);
+    world.run(600);
+    assert!(world.leader().is_some_and(|new| new != leader));
+    let conn = world.connect(follower, Some((session, Password::of(session).0.to_vec())));
+    assert_eq!(world.session(follower, conn), session);
+    world.next_frame(follower, conn).unwrap();
+    world.send(follower, conn, 2, SYNC, |out| wire::Writer::string(out, "/e"));
+    world.send(follower, conn, 3, GET, watch_body("/e", false));
+    world.drain();
+    assert_eq!(world.next_frame(follower, conn).unwrap().0, 2);
+    assert_eq!(data_of(&world.next_frame(follower, conn).unwrap().3), "x");
+    world.start(leader);
+    world.run(2000);
+    let digests: Vec<u64> = world.servers.values().map(|server| server.tree.read().digest()).collect();
+    assert!(digests.windows(2).all(|pair| pair[0] == pair[1]), "I12: {digests:x?}");
+}
+
+#[test]
+fn a_wrong_password_is_refused() {
+    let (mut world, conn) = standalone();
+    let session = world.session(1, conn);
+    let other = world.connect(1, Some((session, vec![1; 16])));
+    let frame = world.next_frame(1, other).expect("a refusal");
+    assert_eq!(frame.1 as i32, 0);
+    assert!(world.servers[&wire::ServerId(1)].closed.contains(&other));
+    assert_ne!(session, SessionId::NONE);
+}

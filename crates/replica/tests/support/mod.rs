@@ -1,0 +1,405 @@
+//! Several replicas on a simulated disk and network, one thread, virtual time.
+
+use bytes::{Buf, Bytes, BytesMut};
+use parking_lot::{Mutex, RwLock};
+use replica::{Action, EventSink, Input, Mode, Now, Recovered, Replica, Settings, SharedTree};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use tree::{ConnId, PrepSettings, Tree, TreeSettings};
+use wire::client::{ConnectRequest, RequestHeader};
+use wire::txn::TxnEntry;
+use wire::{Id, Millis, Reader, ServerId, SessionId, Writer, Xid, Zxid};
+use zab::quorum::Membership;
+use zab::{Epochs, LinkId, Proposal};
+
+type Frames = Arc<Mutex<BTreeMap<ConnId, VecDeque<Bytes>>>>;
+
+struct Sink(Frames);
+
+impl EventSink for Sink {
+    fn deliver(&mut self, conn: ConnId, frame: &Bytes) {
+        self.0.lock().entry(conn).or_default().push_back(frame.clone());
+    }
+}
+
+/// One server with its disk.
+pub struct Server {
+    pub sid: ServerId,
+    replica: Option<Replica>,
+    pub tree: SharedTree,
+    pub frames: Frames,
+    pub closed: BTreeSet<ConnId>,
+    pub connected: BTreeMap<ConnId, SessionId>,
+    log: Vec<Proposal>,
+    epochs: Epochs,
+    snapshot: Option<Tree>,
+    inbox: VecDeque<Input>,
+    listening: bool,
+    pub serving: bool,
+}
+
+/// The servers and what is between them.
+pub struct World {
+    pub now: i64,
+    pub servers: BTreeMap<ServerId, Server>,
+    membership: Option<Membership>,
+    /// (learner, its link number) to (leader, its link number) and back.
+    links: BTreeMap<(ServerId, LinkId), (ServerId, LinkId)>,
+    next_link: u64,
+    next_conn: u64,
+    /// Dials to servers that do not listen yet, with the tries left.
+    dials: Vec<(ServerId, LinkId, ServerId, u32)>,
+    /// Servers whose disk does not answer.
+    pub stalled_disks: BTreeSet<ServerId>,
+}
+
+pub fn settings(me: ServerId, membership: &Option<Membership>) -> Settings {
+    Settings {
+        me,
+        mode: membership.clone().map_or(Mode::Standalone, Mode::Ensemble),
+        tick_ms: 100,
+        init_limit_ticks: 10,
+        sync_limit_ticks: 5,
+        session_timeout_ms_min: 200,
+        session_timeout_ms_max: 2000,
+        prep: PrepSettings::default(),
+        skip_acl: false,
+        leader_serves: true,
+        container_check_interval_ms: 1000,
+        container_max_per_minute: 10_000,
+        container_never_used_ms_max: 0,
+        snap_count: 1_000_000,
+        snap_bytes: 0,
+        jitter_seed: 7,
+        commit_log_count: 500,
+        notification_interval_ms_min: 20,
+        notification_interval_ms_max: 1000,
+    }
+}
+
+fn fresh_tree() -> Tree {
+    Tree::new(TreeSettings::default())
+}
+
+impl World {
+    /// `servers` of 0 is one standalone server.
+    pub fn new(servers: i64) -> World {
+        let text: String = (1..=servers).map(|sid| format!("server.{sid}=h{sid}:2888:3888:participant\n")).collect();
+        let membership = (servers > 0).then(|| Membership::parse(&format!("{text}version=0")).unwrap());
+        let mut world = World {
+            now: 1000,
+            servers: BTreeMap::new(),
+            membership,
+            links: BTreeMap::new(),
+            next_link: 0,
+            next_conn: 0,
+            dials: Vec::new(),
+            stalled_disks: BTreeSet::new(),
+        };
+        for sid in 1..=servers.max(1) {
+            let server = Server {
+                sid: ServerId(sid),
+                replica: None,
+                tree: Arc::new(RwLock::new(fresh_tree())),
+                frames: Frames::default(),
+                closed: BTreeSet::new(),
+                connected: BTreeMap::new(),
+                log: Vec::new(),
+                epochs: Epochs::default(),
+                snapshot: None,
+                inbox: VecDeque::new(),
+                listening: false,
+                serving: false,
+            };
+            world.servers.insert(ServerId(sid), server);
+            world.start(sid);
+        }
+        world
+    }
+
+    pub fn now(&self) -> Now {
+        Now { mono: Millis(self.now), wall: Millis(1_700_000_000_000 + self.now) }
+    }
+
+    /// Starts a server on what its disk holds.
+    pub fn start(&mut self, sid: i64) {
+        let now = self.now();
+        let settings = settings(ServerId(sid), &self.membership);
+        let server = self.servers.get_mut(&ServerId(sid)).unwrap();
+        server.reload();
+        let last_zxid = server.tree.read().last_zxid();
+        let recovered = Recovered { last_zxid, epochs: server.epochs, history: server.log.clone() };
+        let sink = Box::new(Sink(server.frames.clone()));
+        let mut replica = Replica::new(settings, server.tree.clone(), recovered, sink);
+        let mut out = Vec::new();
+        replica.start(now, &mut out);
+        server.replica = Some(replica);
+        self.perform(ServerId(sid), out);
+    }
+
+    /// Ends a server as kill -9 does.
+    pub fn kill(&mut self, sid: i64) {
+        let sid = ServerId(sid);
+        let server = self.servers.get_mut(&sid).unwrap();
+        server.replica = None;
+        server.inbox.clear();
+        server.listening = false;
+        server.serving = false;
+        server.connected.clear();
+        let ends: Vec<_> = self.links.keys().filter(|(at, _)| *at == sid).copied().collect();
+        for end in ends {
+            self.cut(end);
+        }
+    }
+
+    fn cut(&mut self, end: (ServerId, LinkId)) {
+        if let Some((other, link)) = self.links.remove(&end) {
+            self.links.remove(&(other, link));
+            self.input(other, Input::LinkGone { link, reason: "cut".into() });
+        }
+    }
+
+    fn input(&mut self, sid: ServerId, input: Input) {
+        let server = self.servers.get_mut(&sid).unwrap();
+        if server.replica.is_some() {
+            server.inbox.push_back(input);
+        }
+    }
+
+    /// Delivers everything that is under way, then lets `ms` pass in steps of the next deadline.
+    pub fn run(&mut self, ms: i64) {
+        let end = self.now + ms;
+        loop {
+            self.drain();
+            self.dial_all();
+            self.drain();
+            let next = self.servers.values().filter_map(|server| server.replica.as_ref()?.next_deadline()).min();
+            let next = next.map_or(end + 1, |next| next.0.max(self.now + 1));
+            let next = if self.dials.is_empty() { next } else { next.min(self.now + 20) };
+            if next > end {
+                self.now = end;
+                return;
+            }
+            self.now = next;
+            let sids: Vec<ServerId> = self.servers.keys().copied().collect();
+            for sid in sids {
+                self.input(sid, Input::VotesDelivered(true));
+                self.input(sid, Input::Deadline);
+            }
+        }
+    }
+
+    pub fn drain(&mut self) {
+        loop {
+            let Some(sid) = self.servers.values().find(|server| !server.inbox.is_empty()).map(|server| server.sid)
+            else {
+                return;
+            };
+            let now = self.now();
+            let server = self.servers.get_mut(&sid).unwrap();
+            let input = server.inbox.pop_front().unwrap();
+            let mut out = Vec::new();
+            if let Some(replica) = &mut server.replica {
+                replica.step(now, input, &mut out);
+            }
+            self.perform(sid, out);
+        }
+    }
+
+    fn perform(&mut self, sid: ServerId, actions: Vec<Action>) {
+        for action in actions {
+            let server = self.servers.get_mut(&sid).unwrap();
+            match action {
+                Action::Reply { conn, frames, .. } => server.receive(conn, frames),
+                Action::Connected { conn, session, frame, .. } => {
+                    server.connected.insert(conn, session);
+                    server.receive(conn, frame);
+                }
+                Action::CloseConn { conn, .. } => drop(server.closed.insert(conn)),
+                Action::StartServing(_) => server.serving = true,
+                Action::StopServing => {
+                    server.serving = false;
+                    server.closed.extend(server.connected.keys().copied());
+                }
+                Action::Append(proposal) => {
+                    let upto = proposal.zxid;
+                    server.log.push(proposal);
+                    if !self.stalled_disks.contains(&sid) {
+                        self.input(sid, Input::LogSynced { upto });
+                    }
+                }
+                Action::SaveEpochs(epochs) => {
+                    server.epochs = epochs;
+                    self.input(sid, Input::EpochsSaved(epochs));
+                }
+                Action::Truncate { after } => {
+                    server.log.retain(|proposal| proposal.zxid <= after);
+                    let tree = Box::new(server.load());
+                    let history = server.log.clone();
+                    self.input(sid, Input::Truncated { tree, history });
+                }
+                Action::SaveSnapshot => {
+                    let copy = copy_of(&server.tree.read());
+                    server.log.clear();
+                    server.snapshot = Some(copy);
+                    self.input(sid, Input::SnapshotSaved);
+                }
+                Action::SendVote { to, notification } => {
+                    if self.servers.contains_key(&to) {
+                        self.input(to, Input::Vote { from: sid, notification });
+                    }
+                }
+                Action::Dial { link, leader } => self.dials.push((sid, link, leader, 20)),
+                Action::Listen => server.listening = true,
+                Action::StopListening => server.listening = false,
+                Action::Send { link, packet } => {
+                    if let Some(&(other, link)) = self.links.get(&(sid, link)) {
+                        self.input(other, Input::Packet { link, packet });
+                    }
+                }
+                Action::SendSnapshot { link, zxid } => {
+                    let tree = Box::new(copy_of(&server.tree.read()));
+                    if let Some(&(other, link)) = self.links.get(&(sid, link)) {
+                        self.input(other, Input::SnapshotReceived { link, zxid, tree });
+                    }
+                }
+                Action::CloseLink(link) => self.cut((sid, link)),
+                Action::Halt { message, .. } => panic!("server {sid} halts: {message}"),
+                Action::ConnectElection | Action::BackgroundSnapshot | Action::Stopped => {}
+            }
+        }
+    }
+
+    fn dial_all(&mut self) {
+        for (sid, link, leader, tries) in std::mem::take(&mut self.dials) {
+            if self.servers[&leader].listening {
+                self.dial(sid, link, leader);
+            } else if tries == 0 {
+                self.input(sid, Input::LinkGone { link, reason: "refused".into() });
+            } else {
+                self.dials.push((sid, link, leader, tries - 1));
+            }
+        }
+    }
+
+    fn dial(&mut self, sid: ServerId, link: LinkId, leader: ServerId) {
+        let accepted = LinkId(self.next_link);
+        self.next_link += 1;
+        self.links.insert((sid, link), (leader, accepted));
+        self.links.insert((leader, accepted), (sid, link));
+        self.input(sid, Input::LinkUp { link, dialled: Some(leader) });
+        self.input(leader, Input::LinkUp { link: accepted, dialled: None });
+    }
+
+    // --- clients -------------------------------------------------------------------------------------------------
+
+    pub fn identities() -> Arc<[Id]> {
+        Arc::from(vec![Id::new("ip", "127.0.0.1")])
+    }
+
+    /// Connects a client and waits for its session.
+    pub fn connect(&mut self, sid: i64, session: Option<(SessionId, Vec<u8>)>) -> ConnId {
+        let conn = ConnId(self.next_conn);
+        self.next_conn += 1;
+        let (session, password) = session.unwrap_or((SessionId::NONE, vec![0; 16]));
+        let request =
+            ConnectRequest { last_zxid_seen: Zxid(0), timeout: 1000, session, password, read_only: Some(false) };
+        self.servers[&ServerId(sid)].tree.read().add_watcher(conn, World::identities());
+        self.input(ServerId(sid), Input::Connect { conn, request, identities: World::identities() });
+        self.drain();
+        conn
+    }
+
+    pub fn session(&self, sid: i64, conn: ConnId) -> SessionId {
+        self.servers[&ServerId(sid)].connected[&conn]
+    }
+
+    /// Sends a request without waiting.
+    pub fn send(&mut self, sid: i64, conn: ConnId, xid: i32, opcode: i32, body: impl FnOnce(&mut Vec<u8>)) {
+        let session = self.session(sid, conn);
+        let mut bytes = Vec::new();
+        body(&mut bytes);
+        let header = RequestHeader { xid: Xid(xid), opcode };
+        let body = Bytes::from(bytes);
+        self.input(ServerId(sid), Input::Request { conn, session, header, body, identities: World::identities() });
+    }
+
+    /// The next frame a connection got: (xid, zxid, error, body).
+    pub fn next_frame(&mut self, sid: i64, conn: ConnId) -> Option<(i32, i64, i32, Bytes)> {
+        let frame = self.servers[&ServerId(sid)].frames.lock().get_mut(&conn)?.pop_front()?;
+        let mut input = Reader::new(&frame[4..]);
+        let (xid, zxid, error) = (input.i32().unwrap(), input.i64().unwrap(), input.i32().unwrap());
+        Some((xid, zxid, error, frame.slice(20..)))
+    }
+
+    pub fn leader(&self) -> Option<i64> {
+        let leads = |server: &&Server| server.replica.as_ref().is_some_and(|replica| replica.status().mode == "leader");
+        self.servers.values().find(leads).map(|server| server.sid.0)
+    }
+}
+
+impl Server {
+    fn receive(&mut self, conn: ConnId, mut frames: BytesMut) {
+        let mut all = self.frames.lock();
+        let queue = all.entry(conn).or_default();
+        while !frames.is_empty() {
+            let length = frames.clone().get_i32() as usize;
+            queue.push_back(frames.split_to(4 + length).freeze());
+        }
+    }
+
+    fn load(&self) -> Tree {
+        let mut tree = self.snapshot.as_ref().map_or_else(fresh_tree, copy_of);
+        let mut events = tree::Events::default();
+        for proposal in self.log.iter().filter(|proposal| proposal.zxid > tree.last_zxid()).cloned().collect::<Vec<_>>()
+        {
+            tree.apply(&TxnEntry::decode(proposal.bytes).unwrap(), &mut events);
+        }
+        tree
+    }
+
+    fn reload(&mut self) {
+        self.frames.lock().clear();
+        self.tree = Arc::new(RwLock::new(self.load()));
+    }
+}
+
+/// A copy of a tree, made the way a snapshot travels.
+pub fn copy_of(tree: &Tree) -> Tree {
+    let mut bytes = Vec::new();
+    let mut writer = tree::image::Writer::new(tree);
+    while writer.next_chunk(tree, &mut bytes, 1 << 16).unwrap() {}
+    let mut loader = tree::image::Loader::new(tree::image::LoaderSettings {
+        tree: TreeSettings::default(),
+        record_bytes_max: 1 << 22,
+    });
+    loader.push(&bytes).unwrap();
+    let mut copy = loader.finish().unwrap();
+    copy.set_last_zxid(tree.last_zxid());
+    copy
+}
+
+/// The body of a create of a persistent node open to everyone.
+pub fn create_body(path: &str, data: &[u8], flags: i32) -> impl FnOnce(&mut Vec<u8>) {
+    move |out| {
+        out.string(path);
+        out.buffer(Some(data));
+        wire::Acl::encode_vec(&wire::Acl::open(), out);
+        out.i32(flags);
+    }
+}
+
+pub fn set_body(path: &str, data: &[u8]) -> impl FnOnce(&mut Vec<u8>) {
+    move |out| {
+        out.string(path);
+        out.buffer(Some(data));
+        out.i32(-1);
+    }
+}
+
+pub fn watch_body(path: &str, watch: bool) -> impl FnOnce(&mut Vec<u8>) {
+    move |out| {
+        out.string(path);
+        out.bool(watch);
+    }
+}
