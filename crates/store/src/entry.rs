@@ -172,8 +172,9 @@ impl LogFile {
             // Apache looks no further than the magic; a file cut inside its header holds nothing.
             return Ok(if found.len() < FILE_HEADER.len() { Header::Unwritten } else { Header::Good });
         }
-        let torn = found.len() < FILE_HEADER.len() && FILE_HEADER.starts_with(found);
-        if torn || found.iter().all(|&byte| byte == 0) {
+        // The beginning of a header, then zeros or the end: a crash while it was written.
+        let good = found.iter().zip(&FILE_HEADER).take_while(|(found, expected)| found == expected).count();
+        if found[good..].iter().all(|&byte| byte == 0) {
             return Ok(Header::Unwritten);
         }
         let found = found.iter().take(MAGIC_BYTES).map(|byte| format!("{byte:02x}")).collect();

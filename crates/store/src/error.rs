@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use wire::{Epoch, Zxid};
 
 /// The result of an operation on the data directory.
-pub type Result<T> = std::result::Result<T, Error>;
+pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Why an operation on the data directory failed.
 #[derive(Debug, thiserror::Error)]

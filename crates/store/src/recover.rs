@@ -56,13 +56,13 @@ pub trait RecoverTarget {
     /// Forget everything: a snapshot follows, perhaps after another one that turned out bad half-way.
     fn begin_snapshot(&mut self);
     /// Read exactly the body of a snapshot, from the session count to the closing `/`.
-    fn load(&mut self, body: &mut dyn BufRead) -> std::result::Result<(), Rejected>;
+    fn load(&mut self, body: &mut dyn BufRead) -> Result<(), Rejected>;
     /// The snapshot was good to its last byte; `zxid` is the one in its name.
     fn loaded(&mut self, zxid: Zxid, trailer: &SnapshotTrailer);
     /// Become the empty database.
     fn empty(&mut self);
     /// Apply a transaction of the log. Repeating one that the snapshot already holds must do no harm.
-    fn replay(&mut self, entry: Bytes) -> std::result::Result<(), Rejected>;
+    fn replay(&mut self, entry: Bytes) -> Result<(), Rejected>;
     /// Write the body of a snapshot of the present state, for `snapshot.0` of a new database.
     fn write_body(&mut self, out: &mut dyn Write) -> io::Result<SnapshotTrailer>;
 }

@@ -163,7 +163,7 @@ fn read_digest(input: &mut Reader<'_>) -> wire::jute::Result<ZxidDigest> {
 }
 
 /// Checks the seal at `input`, over what came before `rest` and the part of `rest` read so far.
-fn check_seal(rest: &[u8], input: &mut Reader<'_>, before: &Adler32) -> std::result::Result<(), String> {
+fn check_seal(rest: &[u8], input: &mut Reader<'_>, before: &Adler32) -> Result<(), String> {
     let mut adler = before.clone();
     adler.write(&rest[..input.position()]);
     let computed = adler.finish();

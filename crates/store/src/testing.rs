@@ -150,6 +150,12 @@ impl MemFs {
         self.state().capacity_bytes = bytes;
     }
 
+    /// The space that written pages take now.
+    #[must_use]
+    pub fn used_bytes(&self) -> u64 {
+        self.state().used_pages() * PAGE_BYTES
+    }
+
     /// Inverts bits of a byte, on disk and in memory.
     ///
     /// # Panics
@@ -391,11 +397,17 @@ impl State {
         self.files.get_mut(&file).ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
     }
 
+    /// The pages of every file that has a name or a handle.
+    fn used_pages(&self) -> u64 {
+        let named: BTreeSet<u64> = self.names.values().copied().collect();
+        let used = self.files.iter().filter(|(file, inode)| inode.handles > 0 || named.contains(file));
+        used.map(|(_, inode)| inode.seen.pages.len() as u64).sum()
+    }
+
     /// How many of `bytes` still fit.
     fn room(&self, file: u64, offset: u64, bytes: usize) -> usize {
         let Some(capacity) = self.capacity_bytes else { return bytes };
-        let used: usize = self.files.values().map(|inode| inode.seen.pages.len()).sum();
-        let mut free_pages = (capacity / PAGE_BYTES).saturating_sub(used as u64);
+        let mut free_pages = (capacity / PAGE_BYTES).saturating_sub(self.used_pages());
         let pages = &self.files[&file].seen.pages;
         let mut fits = 0;
         while fits < bytes {

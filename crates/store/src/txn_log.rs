@@ -94,8 +94,14 @@ struct ActiveFile {
     file: Box<dyn VfsFile>,
     /// End of the last whole entry.
     position: u64,
-    /// Length of the file with its padding.
-    size: u64,
+    /// Length the file was padded to; a large batch may have written past it (`FilePadding.currentSize`).
+    padded: u64,
+}
+
+impl ActiveFile {
+    fn size(&self) -> u64 {
+        self.padded.max(self.position)
+    }
 }
 
 #[derive(Debug)]
@@ -103,6 +109,7 @@ struct Segment {
     new_file: bool,
     first: Zxid,
     last: Zxid,
+    entries: usize,
     bytes: Vec<u8>,
 }
 
@@ -156,7 +163,7 @@ impl TxnLog {
     /// (`FileTxnLog.getTotalLogSize`, compared with `snapSizeLimitInKb`).
     #[must_use]
     pub fn total_bytes(&self) -> u64 {
-        self.finished_bytes + self.active.as_ref().map_or(0, |active| active.size)
+        self.finished_bytes + self.active.as_ref().map_or(0, ActiveFile::size)
     }
 
     /// Begins a new count, after a snapshot was triggered (`FileTxnLog.setTotalLogSize(0)`).
@@ -180,12 +187,13 @@ impl TxnLog {
         let new_file = self.roll_next || (self.active.is_none() && self.batch.is_empty());
         if new_file || self.batch.is_empty() {
             let bytes = std::mem::take(&mut self.spare);
-            self.batch.push_back(Segment { new_file, first: zxid, last: zxid, bytes });
+            self.batch.push_back(Segment { new_file, first: zxid, last: zxid, entries: 0, bytes });
             self.roll_next = false;
         }
         let segment = self.batch.back_mut().expect("a segment was pushed when there was none");
         entry::encode(bytes, &mut segment.bytes);
         segment.last = zxid;
+        segment.entries += 1;
         self.appended = zxid;
         Ok(())
     }
@@ -247,7 +255,7 @@ impl TxnLog {
 
     fn close_active(&mut self) {
         if let Some(active) = self.active.take() {
-            self.finished_bytes += active.size;
+            self.finished_bytes += active.size();
         }
     }
 
@@ -268,7 +276,7 @@ impl TxnLog {
         }
         self.synced = segment.last;
         let limit = self.settings.file_bytes_limit;
-        if limit.is_some_and(|limit| active.size > limit) {
+        if limit.is_some_and(|limit| active.size() > limit) {
             if let Some(next) = self.batch.front_mut() {
                 next.new_file = true;
             } else {
@@ -283,19 +291,19 @@ impl TxnLog {
     }
 
     fn write(&mut self, segment: &Segment) -> Result<()> {
-        if segment.new_file { self.write_first(segment) } else { self.write_more(&segment.bytes) }
+        if segment.new_file { self.write_first(segment) } else { self.write_more(segment) }
     }
 
     /// Creates a file with its header and first entries.
     fn write_first(&mut self, segment: &Segment) -> Result<()> {
         let path = self.dir.join(log_name(segment.first));
         let mut file = create(&*self.vfs, &path, self.settings.entry_bytes_max)?;
-        let size = padded(FILE_HEADER_BYTES, FILE_HEADER_BYTES, self.settings.prealloc_bytes);
+        let padded = self.padded(FILE_HEADER_BYTES, FILE_HEADER_BYTES, segment.entries);
         let mut bytes = Vec::with_capacity(FILE_HEADER.len() + segment.bytes.len());
         bytes.extend_from_slice(&FILE_HEADER);
         bytes.extend_from_slice(&segment.bytes);
         let position = bytes.len() as u64;
-        let outcome = file.set_len(size).and_then(|()| write_all_at(&mut *file, 0, &bytes));
+        let outcome = file.set_len(padded).and_then(|()| write_all_at(&mut *file, 0, &bytes));
         if let Err(error) = outcome {
             drop(file);
             if is_full(&error) {
@@ -304,30 +312,43 @@ impl TxnLog {
             return Err(at("write", &path)(error));
         }
         self.close_active();
-        self.active = Some(ActiveFile { path, file, position, size: size.max(position) });
+        self.active = Some(ActiveFile { path, file, position, padded });
         Ok(())
     }
 
     /// Writes behind the last entry of the open file.
-    fn write_more(&mut self, bytes: &[u8]) -> Result<()> {
-        let active = self.active.as_mut().expect("a segment that begins no file continues the open one");
-        let size = padded(active.position, active.size, self.settings.prealloc_bytes);
-        let grown = if size == active.size { Ok(()) } else { active.file.set_len(size) };
-        match grown.and_then(|()| write_all_at(&mut *active.file, active.position, bytes)) {
+    fn write_more(&mut self, segment: &Segment) -> Result<()> {
+        let active = self.active.as_ref().expect("a segment that begins no file continues the open one");
+        let padded = self.padded(active.position, active.padded, segment.entries);
+        let active = self.active.as_mut().expect("it was there a line ago");
+        let grown = if padded == active.padded { Ok(()) } else { active.file.set_len(padded) };
+        match grown.and_then(|()| write_all_at(&mut *active.file, active.position, &segment.bytes)) {
             Ok(()) => {
-                active.position += bytes.len() as u64;
-                active.size = size.max(active.position);
+                active.position += segment.bytes.len() as u64;
+                active.padded = padded;
                 Ok(())
             }
             Err(error) => {
                 if is_full(&error) {
                     // Give back what was taken, so that no half of a batch is ever read.
                     active.file.set_len(active.position).map_err(fatal("cut", &active.path))?;
-                    active.size = active.position;
+                    active.padded = active.position;
                 }
                 Err(at("write", &active.path)(error))
             }
         }
+    }
+
+    /// The padded length for a batch: Apache looks once per append, before any of them is written.
+    fn padded(&self, position: u64, mut size: u64, entries: usize) -> u64 {
+        for _ in 0..entries {
+            let grown = grow(position, size, self.settings.prealloc_bytes);
+            if grown == size {
+                break;
+            }
+            size = grown;
+        }
+        size
     }
 }
 
@@ -349,7 +370,7 @@ fn create(vfs: &dyn Vfs, path: &Path, entry_bytes_max: usize) -> Result<Box<dyn 
 }
 
 /// The length to give a file of length `size` before writing at `position`.
-fn padded(position: u64, size: u64, prealloc: u64) -> u64 {
+fn grow(position: u64, size: u64, prealloc: u64) -> u64 {
     if prealloc == 0 || position + GROW_BELOW_BYTES < size {
         size
     } else if position > size {
@@ -367,12 +388,12 @@ mod tests {
     #[test]
     fn preallocation_follows_apache() {
         const PREALLOC: u64 = 64 << 20;
-        let check = |position, size, expected| assert_eq!(padded(position, size, PREALLOC), expected);
+        let check = |position, size, expected| assert_eq!(grow(position, size, PREALLOC), expected);
         check(16, 16, 16 + PREALLOC);
         check(1000, 16 + PREALLOC, 16 + PREALLOC);
         check(16 + PREALLOC - 4097, 16 + PREALLOC, 16 + PREALLOC);
         check(16 + PREALLOC - 4096, 16 + PREALLOC, 16 + 2 * PREALLOC);
         check(16 + PREALLOC + 1, 16 + PREALLOC, 2 * PREALLOC);
-        assert_eq!(padded(500, 100, 0), 100);
+        assert_eq!(grow(500, 100, 0), 100);
     }
 }

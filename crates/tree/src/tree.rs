@@ -48,7 +48,7 @@ pub struct Tree {
     pub(crate) digest_log: DigestLog,
     pub(crate) expected_digest: Option<ExpectedDigest>,
     pub(crate) digest_mismatches: u64,
-    /// Path lengths and data of all nodes, the root under both of its names.
+    /// Path lengths and data of all nodes.
     pub(crate) data_size: i64,
     pub(crate) last_zxid: Zxid,
     /// A leaf lock: whoever holds it takes no other.

@@ -6,6 +6,8 @@
 //! - for one round and one epoch of the votes, at most one leader is ever established;
 //! - once the network is whole and all servers run, all of them soon have the same established leader.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
+
 #[path = "election/world.rs"]
 mod world;
 

@@ -15,6 +15,8 @@
 //! | `run 500` | time passes |
 //! | `status` | what every server believes |
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
+
 #[path = "election/world.rs"]
 mod world;
 

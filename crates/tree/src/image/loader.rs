@@ -286,8 +286,7 @@ impl Loader {
         root.data = data.map(Box::from);
         root.acl = acl;
         root.stat = stat;
-        // Apache sums the root under both of its names when it loads.
-        self.tree.data_size += 2 * self.tree.store.get(NodeId::ROOT).data_len() as i64;
+        self.tree.data_size += data.map_or(0, <[u8]>::len) as i64;
         self.tree.refresh_digest(NodeId::ROOT, "");
         Ok(())
     }

@@ -1,0 +1,323 @@
+//! Random runs. One seed decides the ensemble, the faults and their rates, and every delay. Phase one demands safety at each
+//! step; then everything is healed and phase two demands that a proposal reaches every server within a bound of virtual time.
+//!
+//! | variable | meaning |
+//! | --- | --- |
+//! | `ZOOKUBE_SEED` | run only this seed and print its trace |
+//! | `ZOOKUBE_SEEDS` | how many seeds to run |
+
+use std::fmt;
+
+use wire::{Millis, ServerId};
+use zab::quorum::Membership;
+
+use crate::support::invariants::Violation;
+use crate::support::rng::Rng;
+use crate::support::world::{Bug, Counts, Weather, World};
+
+const SEEDS: u64 = if cfg!(debug_assertions) { 60 } else { 600 };
+/// How long an ensemble without faults may take until a proposal has reached every member: several elections, each followed by
+/// the longest wait a phase of it has, and the longest interval between two notifications.
+const RECOVERY_MS_MAX: i64 = 60_000;
+
+/// The rates of one run. Most runs have some kinds of faults and not others: rare combinations need both.
+#[derive(Debug)]
+struct Faults {
+    crash: usize,
+    restart: usize,
+    stop: usize,
+    step_down: usize,
+    partition: usize,
+    deaf: usize,
+    heal: usize,
+    break_link: usize,
+    stall: usize,
+    propose: usize,
+    pause_ms: i64,
+}
+
+pub struct Failure {
+    pub seed: u64,
+    pub step: u64,
+    pub violation: Violation,
+    pub trace: Option<String>,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(trace) = &self.trace {
+            writeln!(f, "{trace}")?;
+        }
+        let Failure { seed, step, violation, .. } = self;
+        writeln!(f, "FAILED seed={seed} step={step} {violation}")?;
+        write!(f, "replay: ZOOKUBE_SEED={seed} cargo test -p zookube-zab --test broadcast random")
+    }
+}
+
+/// Names the seed where a peer's own assertion ends a run.
+struct Named(u64);
+
+impl Drop for Named {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("FAILED seed={} in an assertion, see above; replay as below with ZOOKUBE_SEED={}", self.0, self.0);
+        }
+    }
+}
+
+fn membership(rng: &mut Rng) -> Membership {
+    let voters = [1, 2, 3, 3, 3, 3, 4, 5, 5, 5][rng.below(10)];
+    let observers = [0, 0, 1, 2][rng.below(4)];
+    let mut text = String::new();
+    for sid in 1..=voters + observers {
+        let role = if sid <= voters { "participant" } else { "observer" };
+        text.push_str(&format!("server.{sid}=zk{sid}:2888:3888:{role}\n"));
+    }
+    Membership::parse(&text).unwrap()
+}
+
+fn world(seed: u64, bug: Option<Bug>) -> (World, Faults) {
+    let mut rng = Rng::new(seed ^ 0x5eed);
+    let members = membership(&mut rng);
+    let weather = Weather {
+        vote_ms: (1, [2, 20, 150][rng.below(3)]),
+        vote_loss_percent: [0, 5, 30][rng.below(3)],
+        vote_repeat_percent: [0, 10][rng.below(2)],
+        link_ms: (1, [2, 10, 60][rng.below(3)]),
+        disk_ms: (1, [2, 20, 100][rng.below(3)]),
+        torn: true,
+    };
+    let mut world = World::new(members, weather, seed);
+    world.bug = bug;
+    world.short_histories = rng.chance(50);
+    let mut sometimes = |rate: usize| if rng.chance(60) { rate } else { 0 };
+    let faults = Faults {
+        crash: sometimes(6),
+        restart: 12,
+        stop: sometimes(2),
+        step_down: sometimes(2),
+        partition: sometimes(6),
+        deaf: sometimes(3),
+        heal: 8,
+        break_link: sometimes(5),
+        stall: sometimes(6),
+        propose: 50,
+        pause_ms: [20, 100, 400][rng.below(3)],
+    };
+    (world, faults)
+}
+
+/// One run, both phases.
+pub fn run(seed: u64, bug: Option<Bug>, traced: bool) -> Result<Counts, Box<Failure>> {
+    let _named = Named(seed);
+    let (mut world, faults) = world(seed, bug);
+    world.trace = traced.then(String::new);
+    world.trace_votes = std::env::var_os("ZOOKUBE_VOTES").is_some();
+    for sid in world.down() {
+        world.start(sid);
+    }
+    let mut tag = 1 << 40;
+    for _ in 0..200 {
+        let pause = world.rng.range((0, faults.pause_ms));
+        world.run(pause);
+        if world.violation.is_some() {
+            break;
+        }
+        disturb(&mut world, &faults, &mut tag);
+    }
+    if world.violation.is_none() {
+        recover(&mut world, tag);
+    }
+    match world.violation {
+        None => Ok(world.counts),
+        Some(violation) => {
+            Err(Box::new(Failure { seed, step: world.counts.steps, violation, trace: world.trace }))
+        }
+    }
+}
+
+fn disturb(world: &mut World, faults: &Faults, tag: &mut u64) {
+    let Faults { crash, restart, stop, step_down, partition, deaf, heal, break_link, stall, propose, .. } = *faults;
+    let rates = [crash, restart, stop, step_down, partition, deaf, heal, break_link, stall, propose];
+    let mut roll = world.rng.below(rates.iter().sum());
+    let fault = rates.iter().position(|rate| match roll.checked_sub(*rate) {
+        Some(rest) => {
+            roll = rest;
+            false
+        }
+        None => true,
+    });
+    let running = world.running();
+    let victim = world.rng.pick(&running);
+    match (fault, victim) {
+        (Some(0), Some(sid)) => world.kill(sid),
+        (Some(1), _) => {
+            let down = world.down();
+            if let Some(sid) = world.rng.pick(&down) {
+                world.start(sid);
+            }
+        }
+        (Some(2), Some(sid)) => world.stop(sid),
+        (Some(3), Some(sid)) => world.step_down(sid),
+        (Some(4), _) => split(world),
+        (Some(5), Some(sid)) => go_deaf(world, sid),
+        (Some(6), _) => world.heal(),
+        (Some(7), _) => {
+            let links = world.links();
+            if let Some(id) = world.rng.pick(&links) {
+                world.break_link(id);
+            }
+        }
+        (Some(8), Some(sid)) => {
+            let stalled = !world.servers[&sid].disk.stalled;
+            world.stall_disk(sid, stalled);
+        }
+        _ => {
+            for sid in world.proposers() {
+                for _ in 0..=world.rng.below(4) {
+                    *tag += 1;
+                    world.propose(sid, *tag);
+                }
+            }
+        }
+    }
+}
+
+/// Splits the ensemble in two at random.
+fn split(world: &mut World) {
+    let members: Vec<ServerId> = world.servers.keys().copied().collect();
+    let (left, right): (Vec<ServerId>, Vec<ServerId>) = members.into_iter().partition(|_| world.rng.chance(50));
+    for &a in &left {
+        for &b in &right {
+            world.cut(a, b);
+        }
+    }
+}
+
+/// One server hears no votes any more, but its own arrive.
+fn go_deaf(world: &mut World, sid: ServerId) {
+    for other in world.servers.keys().copied().collect::<Vec<_>>() {
+        world.network.votes_cut.insert((other, sid));
+    }
+}
+
+/// Heals everything and demands progress.
+fn recover(world: &mut World, tag: u64) {
+    world.heal();
+    world.weather.vote_loss_percent = 0;
+    for sid in world.running() {
+        world.stall_disk(sid, false);
+    }
+    for sid in world.down() {
+        world.servers.get_mut(&sid).unwrap().disk.stalled = false;
+        world.start(sid);
+    }
+    let end = world.now.plus(RECOVERY_MS_MAX);
+    let before = world.ledger.committed.len();
+    let mut proposed = false;
+    while world.violation.is_none() {
+        let done = proposed && world.ledger.committed.len() > before && world.is_complete();
+        if done {
+            return;
+        }
+        if let Some(sid) = world.proposers().first().copied()
+            && world.servers.values().all(|server| server.serving.is_some())
+            && !proposed
+        {
+            world.propose(sid, tag + 1);
+            proposed = true;
+        }
+        let next = world.now.plus(50);
+        world.run_until(next);
+        proposed &= !world.proposers().is_empty();
+        if world.now > end {
+            world.violation = Some(stuck(world, end));
+        }
+    }
+}
+
+fn stuck(world: &World, end: Millis) -> Violation {
+    let mut text = format!("healed, but at {end} not every server has delivered a new proposal:");
+    for (sid, server) in &world.servers {
+        let state = server.peer.as_ref().map_or("down", |peer| peer.state_name());
+        let (last, epochs) = (server.applied.last(), world.epochs(*sid));
+        text.push_str(&format!("\n  server {sid}: {state}, at {last:?}, {epochs:?}"));
+    }
+    text.push_str(&format!("\n  committed: {} up to {:?}", world.ledger.committed.len(), world.ledger.committed.last()));
+    Violation { invariant: "progress", text }
+}
+
+fn add(sum: &mut Counts, run: &Counts) {
+    sum.established += run.established;
+    sum.diffs += run.diffs;
+    sum.truncs += run.truncs;
+    sum.snaps += run.snaps;
+    sum.crashes += run.crashes;
+    sum.torn += run.torn;
+    sum.proposals += run.proposals;
+    sum.commits += run.commits;
+    sum.informs += run.informs;
+    sum.cuts += run.cuts;
+    sum.stalls += run.stalls;
+    sum.abandoned += run.abandoned;
+    sum.steps += run.steps;
+}
+
+fn variable(name: &str) -> Option<u64> {
+    std::env::var_os(name).map(|value| value.to_str().and_then(|text| text.parse().ok()).expect("a number"))
+}
+
+#[test]
+fn random_runs_are_safe_and_recover() {
+    if let Some(seed) = variable("ZOOKUBE_SEED") {
+        match run(seed, None, true) {
+            Ok(counts) => eprintln!("seed {seed} holds: {counts:?}"),
+            Err(failure) => panic!("{failure}"),
+        }
+        return;
+    }
+    let seeds = variable("ZOOKUBE_SEEDS").unwrap_or(SEEDS);
+    let mut sum = Counts::default();
+    for seed in 0..seeds {
+        match run(seed, None, false) {
+            Ok(counts) => add(&mut sum, &counts),
+            Err(failure) => panic!("{failure}"),
+        }
+    }
+    eprintln!("{seeds} seeds: {sum:?}");
+    // A harness that saw nothing proves nothing.
+    let kinds = [
+        ("established", sum.established),
+        ("diffs", sum.diffs),
+        ("truncs", sum.truncs),
+        ("snaps", sum.snaps),
+        ("crashes", sum.crashes),
+        ("torn", sum.torn),
+        ("commits", sum.commits),
+        ("informs", sum.informs),
+        ("cuts", sum.cuts),
+        ("stalls", sum.stalls),
+        ("abandoned", sum.abandoned),
+    ];
+    for (kind, seen) in kinds {
+        assert!(seen >= seeds / 10, "only {seen} {kind} in {seeds} seeds: {sum:?}");
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_trace() {
+    let trace = |seed| {
+        let (mut world, faults) = world(seed, None);
+        (world.trace, world.trace_votes) = (Some(String::new()), true);
+        world.down().into_iter().for_each(|sid| world.start(sid));
+        let mut tag = 0;
+        for _ in 0..50 {
+            world.run(faults.pause_ms);
+            disturb(&mut world, &faults, &mut tag);
+        }
+        world.trace.unwrap()
+    };
+    let first = trace(7);
+    assert!(first.lines().count() > 50, "an almost empty run:\n{first}");
+    assert_eq!(first, trace(7));
+}

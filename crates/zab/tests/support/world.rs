@@ -1,0 +1,794 @@
+//! The cluster: it keeps the clock, performs what the peers ask for, and checks the invariants after every step.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use bytes::Bytes;
+use wire::election::Notification;
+use wire::quorum::{PacketType, QuorumPacket};
+use wire::{Epoch, Millis, ServerId, Zxid};
+use zab::election::{ElectionAction, ElectionSettings};
+use zab::quorum::Membership;
+use zab::{Action, Epochs, EstablishedRole, LinkId, Peer, PeerSettings, PeerStart, Proposal, Timing};
+
+use super::disk::{Disk, Done, Entry, Lane, Work};
+use super::invariants::{self, Check, Ledger, Violation};
+use super::network::{Network, Payload, pair};
+use super::render;
+use super::rng::Rng;
+
+/// How often a refused dial is repeated, and after which wait (`Learner.connectToLeader`).
+const DIAL_TRIES: u32 = 5;
+const DIAL_RETRY_MS: i64 = 100;
+/// More steps than this without the clock moving are an endless loop.
+const STEPS_PER_MS_MAX: u64 = 20_000;
+/// Votes under way from one server to another; more are lost. `QuorumCnxManager` has room for one that is unsent.
+const VOTES_IN_FLIGHT_MAX: usize = 8;
+
+/// A rule that the driver around the peers breaks on purpose, to show that somebody notices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bug {
+    /// `log_synced` before the disk has it.
+    SyncedTooEarly,
+    /// `epochs_saved` before the disk has them.
+    EpochsTooEarly,
+    /// A server restarts with its current epoch as its accepted epoch.
+    ForgetsAcceptedEpoch,
+    /// A truncation is answered and not done.
+    KeepsTruncated,
+    /// A snapshot's save is answered and not done.
+    ForgetsSnapshot,
+    /// The state machine drops a commit now and then.
+    LosesCommits,
+    /// Links deliver now and then out of order.
+    ReordersLinks,
+    /// A restarted server reads back a log without its last durable transaction.
+    LosesLastTxn,
+}
+
+/// How the network behaves.
+#[derive(Clone, Copy, Debug)]
+pub struct Weather {
+    pub vote_ms: (i64, i64),
+    pub vote_loss_percent: usize,
+    pub vote_repeat_percent: usize,
+    pub link_ms: (i64, i64),
+    pub disk_ms: (i64, i64),
+    /// What is under way when a link closes may be lost, and a crash keeps part of what was written.
+    pub torn: bool,
+}
+
+impl Weather {
+    pub const CALM: Weather = Weather {
+        vote_ms: (1, 1),
+        vote_loss_percent: 0,
+        vote_repeat_percent: 0,
+        link_ms: (1, 1),
+        disk_ms: (2, 2),
+        torn: false,
+    };
+}
+
+enum Event {
+    Vote { from: ServerId, to: ServerId, vote: Notification },
+    Link { id: u64, end: usize },
+    Dial { from: ServerId, life: u64, link: LinkId, to: ServerId, tries: u32 },
+    Disk { sid: ServerId, life: u64, lane: Lane },
+    /// An answer that a planted bug gives before its time.
+    TooEarly { sid: ServerId, life: u64, done: Done },
+}
+
+pub struct Server {
+    /// Where it runs.
+    pub peer: Option<Peer>,
+    life: u64,
+    pub disk: Disk,
+    /// The state machine.
+    pub applied: Vec<Entry>,
+    pub applied_upto: Zxid,
+    pub serving: Option<(EstablishedRole, Epoch)>,
+    /// How much of `applied` its clients may have seen in this life.
+    shown: usize,
+    listening: bool,
+    received: Option<(Zxid, Vec<Entry>)>,
+}
+
+/// What happened in a run, so that a test can show that something did.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Counts {
+    pub established: u64,
+    pub diffs: u64,
+    pub truncs: u64,
+    pub snaps: u64,
+    pub crashes: u64,
+    pub torn: u64,
+    pub proposals: u64,
+    pub commits: u64,
+    pub informs: u64,
+    pub cuts: u64,
+    pub stalls: u64,
+    pub live_proposals_in_sync: u64,
+    pub abandoned: u64,
+    pub steps: u64,
+}
+
+pub struct World {
+    pub now: Millis,
+    pub membership: Membership,
+    pub servers: BTreeMap<ServerId, Server>,
+    pub network: Network,
+    pub ledger: Ledger,
+    pub rng: Rng,
+    pub weather: Weather,
+    pub timing: Timing,
+    pub bug: Option<Bug>,
+    pub commit_log_count: usize,
+    /// After a restart the history begins somewhere in the log, as behind a snapshot.
+    pub short_histories: bool,
+    pub counts: Counts,
+    pub violation: Option<Violation>,
+    /// `None`: nobody reads it.
+    pub trace: Option<String>,
+    pub trace_votes: bool,
+    events: BTreeMap<(Millis, u64), Event>,
+    votes_in_flight: BTreeMap<(ServerId, ServerId), usize>,
+    scheduled: u64,
+    steps_in_this_ms: u64,
+}
+
+impl World {
+    pub fn new(membership: Membership, weather: Weather, seed: u64) -> World {
+        let server = || Server {
+            peer: None,
+            life: 0,
+            disk: Disk::new(weather.disk_ms),
+            applied: Vec::new(),
+            applied_upto: Zxid::ZERO,
+            serving: None,
+            shown: 0,
+            listening: false,
+            received: None,
+        };
+        World {
+            now: Millis(0),
+            servers: membership.servers.keys().map(|&sid| (sid, server())).collect(),
+            membership,
+            network: Network::default(),
+            ledger: Ledger::default(),
+            rng: Rng::new(seed),
+            weather,
+            timing: Timing { tick_ms: 100, init_limit_ticks: 10, sync_limit_ticks: 5 },
+            bug: None,
+            commit_log_count: 500,
+            short_histories: false,
+            counts: Counts::default(),
+            violation: None,
+            trace: None,
+            trace_votes: false,
+            events: BTreeMap::new(),
+            votes_in_flight: BTreeMap::new(),
+            scheduled: 0,
+            steps_in_this_ms: 0,
+        }
+    }
+
+    pub fn say(&mut self, text: impl FnOnce() -> String) {
+        let now = self.now.0;
+        if let Some(trace) = &mut self.trace {
+            writeln!(trace, "{now:>6}  {}", text()).unwrap();
+        }
+    }
+
+    fn judge(&mut self, check: Check) {
+        if let Err(violation) = check {
+            self.violation.get_or_insert(violation);
+        }
+    }
+
+    fn schedule(&mut self, delay_ms: i64, event: Event) {
+        self.schedule_at(self.now.plus(delay_ms), event);
+    }
+
+    fn schedule_at(&mut self, at: Millis, event: Event) {
+        self.scheduled += 1;
+        self.events.insert((at, self.scheduled), event);
+    }
+
+    fn server(&mut self, sid: ServerId) -> &mut Server {
+        self.servers.get_mut(&sid).expect("a member of the ensemble")
+    }
+
+    pub fn running(&self) -> Vec<ServerId> {
+        self.servers.iter().filter(|(_, server)| server.peer.is_some()).map(|(&sid, _)| sid).collect()
+    }
+
+    pub fn down(&self) -> Vec<ServerId> {
+        self.servers.iter().filter(|(_, server)| server.peer.is_none()).map(|(&sid, _)| sid).collect()
+    }
+
+    /// Who would take a proposal now; after a partition there may be two.
+    pub fn proposers(&self) -> Vec<ServerId> {
+        let proposes = |server: &Server| server.peer.as_ref().is_some_and(|peer| peer.next_zxid().is_some());
+        self.servers.iter().filter(|(_, server)| proposes(server)).map(|(&sid, _)| sid).collect()
+    }
+
+    // --- processes -----------------------------------------------------------------------------------------------
+
+    pub fn start(&mut self, sid: ServerId) {
+        let (bug, short) = (self.bug, self.short_histories);
+        let settings = PeerSettings {
+            me: sid,
+            membership: self.membership.clone(),
+            timing: self.timing,
+            election: ElectionSettings { max_notification_interval_ms: 1600, ..ElectionSettings::default() },
+            commit_log_count: self.commit_log_count,
+        };
+        let server = self.servers.get_mut(&sid).expect("a member of the ensemble");
+        assert!(server.peer.is_none(), "server {sid} runs already");
+        let disk = &mut server.disk;
+        if bug == Some(Bug::LosesLastTxn) && self.rng.chance(50) {
+            disk.list.pop();
+            disk.last = disk.list.last().map_or(Zxid::ZERO, |entry| entry.zxid);
+        }
+        let from = if short && !disk.list.is_empty() {
+            disk.list[self.rng.below(disk.list.len())].zxid
+        } else {
+            Zxid::ZERO
+        };
+        let mut start =
+            PeerStart { last_zxid: disk.last, epochs: disk.epochs, history: disk.history(from) };
+        if bug == Some(Bug::ForgetsAcceptedEpoch) {
+            start.epochs.accepted = start.epochs.current;
+        }
+        server.applied.clone_from(&disk.list);
+        server.applied_upto = disk.last;
+        server.life += 1;
+        let (last, epochs) = (start.last_zxid, start.epochs);
+        server.peer = Some(Peer::new(settings, start));
+        self.say(|| format!("{sid}: starts at {last}, {}", render::epochs(epochs)));
+        self.with_peer(sid, |peer, now, out| peer.on_start(now, out));
+    }
+
+    /// The process is killed. Of what its disk had under way a part may be durable.
+    pub fn kill(&mut self, sid: ServerId) {
+        let survives_percent = if self.weather.torn { 70 } else { 0 };
+        let server = self.servers.get_mut(&sid).expect("a member of the ensemble");
+        self.counts.crashes += 1;
+        self.counts.torn += u64::from(!server.disk.is_idle());
+        server.disk.crash(&mut self.rng, survives_percent);
+        self.say(|| format!("{sid}: killed"));
+        self.end(sid);
+    }
+
+    /// The process is asked to end.
+    pub fn stop(&mut self, sid: ServerId) {
+        self.with_peer(sid, |peer, _, out| peer.shutdown(out));
+        self.server(sid).disk.crash(&mut Rng::new(0), 100);
+        self.say(|| format!("{sid}: stopped"));
+        self.end(sid);
+    }
+
+    fn end(&mut self, sid: ServerId) {
+        let server = self.server(sid);
+        (server.peer, server.serving, server.received) = (None, None, None);
+        (server.listening, server.shown) = (false, 0);
+        for id in self.network.between(|a, b| a == sid || b == sid) {
+            for end in 0..2 {
+                if self.network.connections.get(&id).is_some_and(|connection| connection.ends[end].sid == sid) {
+                    self.close(id, end, "connection reset".to_owned());
+                }
+            }
+        }
+    }
+
+    // --- network -------------------------------------------------------------------------------------------------
+
+    /// Cuts everything between two servers. A link may break at once or stand still until the network heals.
+    pub fn cut(&mut self, a: ServerId, b: ServerId) {
+        self.counts.cuts += 1;
+        self.network.votes_cut.insert((a, b));
+        self.network.votes_cut.insert((b, a));
+        self.network.links_cut.insert(pair(a, b));
+        for id in self.network.between(|x, y| pair(x, y) == pair(a, b)) {
+            if self.weather.torn && self.rng.chance(50) {
+                self.network.connections.get_mut(&id).expect("between() names connections").stalled = true;
+            } else {
+                self.break_link(id);
+            }
+        }
+    }
+
+    pub fn heal(&mut self) {
+        self.network.votes_cut.clear();
+        self.network.links_cut.clear();
+        let mut arrivals = Vec::new();
+        for (&id, connection) in &mut self.network.connections {
+            connection.stalled = false;
+            for (end, side) in connection.ends.iter_mut().enumerate() {
+                arrivals.extend(std::iter::repeat_n((id, end), std::mem::take(&mut side.held)));
+            }
+        }
+        for (id, end) in arrivals {
+            self.schedule(1, Event::Link { id, end });
+        }
+    }
+
+    /// Breaks a link: each side receives some of what was under way, then learns that it is gone.
+    pub fn break_link(&mut self, id: u64) {
+        for end in 0..2 {
+            if self.weather.torn {
+                self.network.lose_tail(id, end, &mut self.rng);
+            }
+            self.deliver(id, end, Payload::Gone("connection reset".to_owned()));
+        }
+    }
+
+    pub fn links(&self) -> Vec<u64> {
+        self.network.connections.keys().copied().collect()
+    }
+
+    /// Puts something on its way to an end.
+    fn deliver(&mut self, id: u64, end: usize, payload: Payload) {
+        let delay = self.rng.range(self.weather.link_ms);
+        let reorders = self.bug == Some(Bug::ReordersLinks) && self.rng.chance(2);
+        let Some(connection) = self.network.connections.get_mut(&id) else { return };
+        let side = &mut connection.ends[end];
+        if !side.open {
+            return;
+        }
+        side.ready_at = side.ready_at.max(self.now.plus(delay));
+        let at = side.ready_at;
+        side.inbound.push_back(payload);
+        let length = side.inbound.len();
+        if reorders && length > 2 {
+            side.inbound.swap(length - 1, length - 2);
+        }
+        self.schedule_at(at, Event::Link { id, end });
+    }
+
+    /// An end closes its side; the other learns of it behind what is under way.
+    fn close(&mut self, id: u64, end: usize, reason: String) {
+        let other = 1 - end;
+        if self.weather.torn && self.rng.chance(30) {
+            self.network.lose_tail(id, other, &mut self.rng);
+        }
+        self.deliver(id, other, Payload::Gone(reason));
+        self.network.unplug(id, end);
+    }
+
+    fn send(&mut self, from: ServerId, link: LinkId, payload: Payload) {
+        if let Some(&(id, end)) = self.network.sockets.get(&(from, link)) {
+            let to = self.network.connections[&id].ends[1 - end].sid;
+            match &payload {
+                Payload::Packet(packet) if packet.kind != PacketType::Ping => {
+                    self.count(packet.kind);
+                    self.say(|| format!("{from}->{to}: {}", render::packet(packet)));
+                }
+                Payload::Snapshot(zxid, list) => {
+                    self.counts.snaps += 1;
+                    self.say(|| format!("{from}->{to}: SNAP {zxid} with {} transactions", list.len()));
+                }
+                _ => {}
+            }
+            self.deliver(id, 1 - end, payload);
+        }
+    }
+
+    fn count(&mut self, kind: PacketType) {
+        match kind {
+            PacketType::Diff => self.counts.diffs += 1,
+            PacketType::Trunc => self.counts.truncs += 1,
+            PacketType::Inform => self.counts.informs += 1,
+            _ => {}
+        }
+    }
+
+    fn cast(&mut self, from: ServerId, to: ServerId, vote: &Notification) {
+        if self.trace_votes {
+            self.say(|| format!("{from}->{to}: {}", render::vote(vote)));
+        }
+        if self.network.votes_cut.contains(&(from, to)) || self.rng.chance(self.weather.vote_loss_percent) {
+            return;
+        }
+        let copies = 1 + usize::from(self.rng.chance(self.weather.vote_repeat_percent));
+        for _ in 0..copies {
+            let in_flight = self.votes_in_flight.entry((from, to)).or_default();
+            if *in_flight == VOTES_IN_FLIGHT_MAX {
+                return;
+            }
+            *in_flight += 1;
+            let delay = self.rng.range(self.weather.vote_ms);
+            self.schedule(delay, Event::Vote { from, to, vote: vote.clone() });
+        }
+    }
+
+    // --- clients -------------------------------------------------------------------------------------------------
+
+    pub fn propose(&mut self, sid: ServerId, tag: u64) {
+        let Some(zxid) = self.server(sid).peer.as_ref().and_then(Peer::next_zxid) else { return };
+        let entry = Entry { zxid, tag };
+        self.counts.proposals += 1;
+        let check = self.ledger.proposed(sid, entry);
+        self.judge(check);
+        self.with_peer(sid, |peer, now, out| peer.propose(now, entry.proposal(), out));
+    }
+
+    pub fn step_down(&mut self, sid: ServerId) {
+        self.with_peer(sid, |peer, now, out| peer.step_down(now, "asked to".to_owned(), out));
+    }
+
+    /// A learner's client asks for a sync; the request itself is not modelled.
+    pub fn sync(&mut self, learner: ServerId) {
+        let Some((&id, end)) = self.network.connections.iter().find_map(|(id, connection)| {
+            (connection.ends[0].sid == learner && connection.ends[0].open).then_some((id, &connection.ends[1]))
+        }) else {
+            panic!("server {learner} has no leader");
+        };
+        let _ = id;
+        let (leader, link) = (end.sid, end.link);
+        self.with_peer(leader, |peer, _, out| peer.sync(link, out));
+    }
+
+    /// A scripted learner dials.
+    pub fn dial(&mut self, from: ServerId, to: ServerId) {
+        let (_, accepted) = self.network.connect(self.now, (from, LinkId(u64::MAX)), to);
+        self.with_peer(to, |peer, now, out| peer.on_link_up(now, accepted, out));
+    }
+
+    /// A scripted learner sends.
+    pub fn say_packet(&mut self, from: ServerId, packet: QuorumPacket) {
+        self.send(from, LinkId(u64::MAX), Payload::Packet(packet));
+    }
+
+    // --- time ----------------------------------------------------------------------------------------------------
+
+    pub fn run_until(&mut self, end: Millis) {
+        while self.violation.is_none() && self.step(end) {}
+        self.now = end;
+    }
+
+    pub fn run(&mut self, ms: i64) {
+        self.run_until(self.now.plus(ms));
+    }
+
+    /// Does the next thing that happens up to `end`, if any.
+    pub fn step(&mut self, end: Millis) -> bool {
+        let event_at = self.events.keys().next().map_or(Millis(i64::MAX), |(at, _)| *at);
+        let due = |server: &Server| server.peer.as_ref().and_then(Peer::next_deadline);
+        let deadline = self.servers.iter().filter_map(|(&sid, server)| Some((due(server)?, sid))).min();
+        let next = deadline.map_or(event_at, |(at, _)| at.min(event_at)).max(self.now);
+        if next > end {
+            return false;
+        }
+        self.steps_in_this_ms = if next > self.now { 0 } else { self.steps_in_this_ms + 1 };
+        if self.steps_in_this_ms > STEPS_PER_MS_MAX {
+            let states = self.servers.iter().map(|(sid, server)| (sid, server.peer.as_ref().map(Peer::state_name)));
+            let text = format!("an endless loop at {}: {:?}, due {deadline:?}", self.now, states.collect::<Vec<_>>());
+            self.judge(Err(Violation { invariant: "progress", text }));
+            return false;
+        }
+        self.now = next;
+        self.counts.steps += 1;
+        if event_at <= next {
+            let (_, event) = self.events.pop_first().expect("an event was seen");
+            self.happen(event);
+        } else if let Some((_, sid)) = deadline {
+            self.with_peer(sid, |peer, now, out| {
+                peer.on_votes_delivered(true);
+                peer.on_deadline(now, out);
+            });
+        }
+        self.check();
+        true
+    }
+
+    fn happen(&mut self, event: Event) {
+        match event {
+            Event::Vote { from, to, vote } => {
+                *self.votes_in_flight.get_mut(&(from, to)).expect("a vote that arrives was under way") -= 1;
+                self.with_peer(to, |peer, now, out| peer.on_vote(now, from, vote, out));
+            }
+            Event::Link { id, end } => self.arrive(id, end),
+            Event::Dial { from, life, link, to, tries } => self.try_dial(from, life, link, to, tries),
+            Event::Disk { sid, life, lane } => {
+                let keep = self.bug == Some(Bug::KeepsTruncated);
+                let server = self.server(sid);
+                if server.life == life && server.peer.is_some() {
+                    let done = server.disk.finish(lane, keep);
+                    self.begin_writes(sid, lane);
+                    self.answer(sid, done);
+                }
+            }
+            Event::TooEarly { sid, life, done } => {
+                if self.server(sid).life == life && self.server(sid).peer.is_some() {
+                    self.tell(sid, done);
+                }
+            }
+        }
+    }
+
+    fn arrive(&mut self, id: u64, end: usize) {
+        let Some(connection) = self.network.connections.get_mut(&id) else { return };
+        if connection.stalled {
+            connection.ends[end].held += 1;
+            return;
+        }
+        let side = &mut connection.ends[end];
+        let (sid, link) = (side.sid, side.link);
+        let Some(payload) = side.inbound.pop_front() else { return };
+        match payload {
+            Payload::Up => self.with_peer(sid, |peer, now, out| peer.on_link_up(now, link, out)),
+            Payload::Packet(packet) => self.with_peer(sid, |peer, now, out| peer.on_packet(now, link, packet, out)),
+            Payload::Snapshot(zxid, list) => {
+                let mut wanted = false;
+                self.with_peer(sid, |peer, now, out| wanted = peer.on_snapshot_received(now, link, zxid, out));
+                if wanted {
+                    self.server(sid).received = Some((zxid, list));
+                }
+            }
+            Payload::Gone(reason) => {
+                self.network.unplug(id, end);
+                self.with_peer(sid, |peer, now, out| peer.on_link_gone(now, link, reason, out));
+            }
+        }
+    }
+
+    fn try_dial(&mut self, from: ServerId, life: u64, link: LinkId, to: ServerId, tries: u32) {
+        let server = self.server(from);
+        let wants = |peer: &Peer| peer.leader_link() == Some(link);
+        if server.life != life || !server.peer.as_ref().is_some_and(wants) {
+            return;
+        }
+        if self.server(to).listening && self.network.can_reach(from, to) {
+            let (id, accepted) = self.network.connect(self.now, (from, link), to);
+            self.deliver(id, 0, Payload::Up);
+            self.with_peer(to, |peer, now, out| peer.on_link_up(now, accepted, out));
+        } else if tries < DIAL_TRIES {
+            self.schedule(DIAL_RETRY_MS, Event::Dial { from, life, link, to, tries: tries + 1 });
+        } else {
+            self.with_peer(from, |peer, now, out| {
+                peer.on_link_gone(now, link, format!("server {to} cannot be reached"), out);
+            });
+        }
+    }
+
+    // --- disks ---------------------------------------------------------------------------------------------------
+
+    fn write(&mut self, sid: ServerId, work: Work) {
+        let early = match (self.bug, &work) {
+            (Some(Bug::SyncedTooEarly), Work::Append(entry)) => Some(Done::Synced(entry.zxid)),
+            (Some(Bug::EpochsTooEarly), Work::SaveEpochs(epochs)) => Some(Done::EpochsSaved(*epochs)),
+            (Some(Bug::ForgetsSnapshot), Work::SaveSnapshot(..)) => Some(Done::SnapshotSaved),
+            _ => None,
+        };
+        let forgets = self.bug == Some(Bug::ForgetsSnapshot) && early.is_some();
+        if let Some(done) = early {
+            let life = self.server(sid).life;
+            self.schedule(0, Event::TooEarly { sid, life, done });
+        }
+        if !forgets {
+            let lane = self.server(sid).disk.submit(work);
+            self.begin_writes(sid, lane);
+        }
+    }
+
+    fn begin_writes(&mut self, sid: ServerId, lane: Lane) {
+        let server = self.servers.get_mut(&sid).expect("a member of the ensemble");
+        if server.disk.begin(lane) {
+            let delay = self.rng.range(server.disk.latency_ms);
+            let life = server.life;
+            self.schedule(delay, Event::Disk { sid, life, lane });
+        }
+    }
+
+    /// A disk stands still, or goes on.
+    pub fn stall_disk(&mut self, sid: ServerId, stalled: bool) {
+        self.counts.stalls += u64::from(stalled);
+        self.server(sid).disk.stalled = stalled;
+        for lane in [Lane::Log, Lane::Files] {
+            self.begin_writes(sid, lane);
+        }
+    }
+
+    /// A write is durable: the peer learns of it, unless a planted bug has told it before.
+    fn answer(&mut self, sid: ServerId, done: Done) {
+        self.say(|| match &done {
+            Done::Synced(upto) => format!("{sid}: log synced up to {upto}"),
+            Done::Truncated(to) => format!("{sid}: log cut behind {to}"),
+            Done::EpochsSaved(epochs) => format!("{sid}: epochs saved, {}", render::epochs(*epochs)),
+            Done::SnapshotSaved => format!("{sid}: snapshot saved"),
+        });
+        let epochs = self.server(sid).disk.epochs;
+        let check = self.ledger.epochs(sid, epochs);
+        self.judge(check);
+        let told = matches!(
+            (self.bug, &done),
+            (Some(Bug::SyncedTooEarly), Done::Synced(_)) | (Some(Bug::EpochsTooEarly), Done::EpochsSaved(_))
+        );
+        if !told {
+            self.tell(sid, done);
+        }
+    }
+
+    fn tell(&mut self, sid: ServerId, done: Done) {
+        if let Done::Truncated(to) = done {
+            return self.reload(sid, to);
+        }
+        self.with_peer(sid, |peer, now, out| match done {
+            Done::Synced(upto) => peer.on_log_synced(now, upto, out),
+            Done::EpochsSaved(epochs) => peer.on_epochs_saved(now, epochs, out),
+            Done::SnapshotSaved => peer.on_snapshot_saved(now, out),
+            Done::Truncated(_) => unreachable!("handled above"),
+        });
+    }
+
+    fn reload(&mut self, sid: ServerId, to: Zxid) {
+        let claims_cut = self.bug == Some(Bug::KeepsTruncated);
+        let server = self.server(sid);
+        let list = server.disk.list.clone();
+        let shown = server.applied[..server.shown].to_vec();
+        server.applied = list;
+        server.applied_upto = server.disk.last;
+        let last = if claims_cut { to } else { server.disk.last };
+        let history = server.disk.history(Zxid::ZERO);
+        let check = invariants::kept(sid, &shown, &server.applied);
+        self.judge(check);
+        self.with_peer(sid, |peer, now, out| peer.on_truncated(now, last, history, out));
+    }
+
+    // --- actions -------------------------------------------------------------------------------------------------
+
+    fn with_peer(&mut self, sid: ServerId, event: impl FnOnce(&mut Peer, Millis, &mut Vec<Action>)) {
+        let now = self.now;
+        let Some(peer) = self.server(sid).peer.as_mut() else { return };
+        let mut out = Vec::new();
+        event(peer, now, &mut out);
+        for action in out {
+            self.perform(sid, action);
+        }
+    }
+
+    fn perform(&mut self, sid: ServerId, action: Action) {
+        match action {
+            Action::Election(ElectionAction::Send(to, vote)) => self.cast(sid, to, &vote),
+            Action::Election(_) => {}
+            Action::Listen => self.server(sid).listening = true,
+            Action::StopListening => self.server(sid).listening = false,
+            Action::Dial(link, to) => {
+                self.say(|| format!("{sid}: dials {to}"));
+                let life = self.server(sid).life;
+                let delay = self.rng.range(self.weather.link_ms);
+                self.schedule(delay, Event::Dial { from: sid, life, link, to, tries: 1 });
+            }
+            Action::Send(link, packet) => self.send(sid, link, Payload::Packet(packet)),
+            Action::SendSnapshot(link, zxid) => self.send_snapshot(sid, link, zxid),
+            Action::Close(link, reason) => {
+                if let Some(&(id, end)) = self.network.sockets.get(&(sid, link)) {
+                    let to = self.network.connections[&id].ends[1 - end].sid;
+                    self.say(|| format!("{sid}: closes its link to {to}: {reason}"));
+                    self.close(id, end, reason);
+                }
+            }
+            Action::Append(proposal) => {
+                self.say(|| format!("{sid}: Append {}", render::proposal(&proposal)));
+                self.write(sid, Work::Append(Entry::of(&proposal)));
+            }
+            Action::SaveEpochs(epochs) => {
+                self.say(|| format!("{sid}: SaveEpochs {}", render::epochs(epochs)));
+                self.write(sid, Work::SaveEpochs(epochs));
+            }
+            Action::Truncate(to) => {
+                self.say(|| format!("{sid}: Truncate behind {to}"));
+                self.write(sid, Work::Truncate(to));
+            }
+            Action::InstallSnapshot => self.install_snapshot(sid),
+            Action::SaveSnapshot => {
+                let server = self.server(sid);
+                let (zxid, list) = (server.applied_upto, server.applied.clone());
+                self.say(|| format!("{sid}: SaveSnapshot {zxid}"));
+                self.write(sid, Work::SaveSnapshot(zxid, list));
+            }
+            Action::Commit(proposal) => self.commit(sid, &proposal),
+            Action::Established(role, epoch) => self.established(sid, role, epoch),
+            Action::Left(reason) => {
+                self.counts.abandoned += 1;
+                self.say(|| format!("{sid}: left: {reason}"));
+                let server = self.server(sid);
+                (server.serving, server.received) = (None, None);
+            }
+            Action::Deliver(link, packet) => self.request(sid, link, &packet),
+        }
+    }
+
+    /// What the server around a learner does with a ping: it answers at once, with an empty and not a null list.
+    fn request(&mut self, sid: ServerId, link: LinkId, packet: &QuorumPacket) {
+        let learns = self.server(sid).peer.as_ref().is_some_and(|peer| peer.leader_link() == Some(link));
+        if packet.kind == PacketType::Ping && learns {
+            let reply = QuorumPacket::with_data(PacketType::Ping, packet.zxid, Bytes::new());
+            self.send(sid, link, Payload::Packet(reply));
+        } else if packet.kind == PacketType::Sync {
+            self.say(|| format!("{sid}: sync is complete"));
+        }
+    }
+
+    fn send_snapshot(&mut self, sid: ServerId, link: LinkId, zxid: Zxid) {
+        let server = self.server(sid);
+        let list = server.applied.clone();
+        let last = list.last().map_or(Zxid::ZERO, |entry| entry.zxid);
+        if last != zxid && !zxid.is_epoch_start() || last > zxid {
+            let text = format!("server {sid} sends a snapshot called {zxid} that ends at {last}");
+            self.judge(Err(Violation { invariant: "snapshot_zxid", text }));
+        }
+        self.send(sid, link, Payload::Snapshot(zxid, list));
+    }
+
+    fn install_snapshot(&mut self, sid: ServerId) {
+        let server = self.server(sid);
+        let (zxid, list) = server.received.take().expect("a snapshot is installed that was received");
+        let check = invariants::kept(sid, &server.applied[..server.shown], &list);
+        (server.applied, server.applied_upto) = (list, zxid);
+        self.judge(check);
+        self.say(|| format!("{sid}: InstallSnapshot {zxid}"));
+    }
+
+    fn commit(&mut self, sid: ServerId, proposal: &Proposal) {
+        let entry = Entry::of(proposal);
+        self.say(|| format!("{sid}: Commit {}", render::proposal(proposal)));
+        if self.bug == Some(Bug::LosesCommits) && self.rng.chance(1) {
+            return;
+        }
+        let server = self.servers.get_mut(&sid).expect("a member of the ensemble");
+        server.applied.push(entry);
+        server.applied_upto = entry.zxid;
+        let check = match server.serving {
+            Some((role, _)) => {
+                self.counts.commits += 1;
+                server.shown = server.applied.len();
+                self.ledger.delivered(sid, role == EstablishedRole::Leader, &server.applied)
+            }
+            None => invariants::total_order(sid, &server.applied[server.applied.len().saturating_sub(2)..]),
+        };
+        self.judge(check);
+    }
+
+    fn established(&mut self, sid: ServerId, role: EstablishedRole, epoch: Epoch) {
+        self.say(|| format!("{sid}: Established {role:?} of epoch {epoch}"));
+        let server = self.servers.get_mut(&sid).expect("a member of the ensemble");
+        server.serving = Some((role, epoch));
+        server.shown = server.applied.len();
+        let check = self.ledger.established(sid, role, epoch, &server.applied);
+        let last = server.applied.last().copied();
+        self.judge(check);
+        if role == EstablishedRole::Leader {
+            self.counts.established += 1;
+            let check = self.ledger.history_before_epoch(&self.membership, &self.disks(), epoch, last);
+            self.judge(check);
+        }
+    }
+
+    fn disks(&self) -> BTreeMap<ServerId, &Disk> {
+        self.servers.iter().map(|(&sid, server)| (sid, &server.disk)).collect()
+    }
+
+    fn check(&mut self) {
+        let durability = self.ledger.durability(&self.membership, &self.disks());
+        let serving = self.servers.iter().filter(|(_, server)| server.serving.is_some());
+        let agreement = invariants::agreement(&serving.map(|(&sid, server)| (sid, &server.applied[..])).collect());
+        let files = self.servers.iter().map(|(&sid, server)| (sid, server.disk.epochs)).collect::<Vec<_>>();
+        self.judge(durability);
+        self.judge(agreement);
+        for (sid, epochs) in files {
+            let check = self.ledger.epochs(sid, epochs);
+            self.judge(check);
+        }
+    }
+
+    /// Whether every member runs, serves, and has delivered all that was ever committed.
+    pub fn is_complete(&self) -> bool {
+        self.servers.values().all(|server| server.serving.is_some() && server.applied == self.ledger.committed)
+    }
+
+    pub fn epochs(&self, sid: ServerId) -> Epochs {
+        self.servers[&sid].disk.epochs
+    }
+}
