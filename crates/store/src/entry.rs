@@ -33,6 +33,8 @@ const HEAD_BYTES: usize = 12;
 const END_MARK: u8 = b'B';
 /// How much of a file is read at once.
 const WINDOW_BYTES: usize = 256 * 1024;
+/// How many bytes are looked at in one go for being zero.
+const ZERO_BLOCK_BYTES: usize = 1024;
 /// How many bytes a search for entries may hash before it gives up and the file counts as damaged. Ordinary data never
 /// comes near: a candidate needs a zero half-word, a plausible length and the end mark in the right place.
 const SEARCH_HASHED_BYTES_MAX: u64 = 1 << 30;
@@ -236,6 +238,9 @@ impl LogFile {
         let mut position = offset;
         let (len, bytes_max) = (self.len, self.entry_bytes_max);
         while position < len {
+            let Some(data) = self.file.next_data(position).map_err(at("look at", &self.path))? else { break };
+            // A head may begin with the zeros of the hole.
+            position = position.max(data.saturating_sub(HEAD_BYTES as u64));
             let chunk = self.bytes(position, WINDOW_BYTES)?;
             let chunk_bytes = chunk.len() as u64;
             if chunk.is_empty() {
@@ -244,7 +249,7 @@ impl LogFile {
             // The heads that overlap the next chunk are tried there: step back, unless this was the last one.
             let at_end = position + chunk_bytes >= len;
             let step = if at_end { chunk_bytes } else { chunk_bytes - HEAD_BYTES as u64 };
-            let Some(last_set) = chunk.iter().rposition(|&byte| byte != 0) else {
+            let Some(last_set) = last_set(chunk) else {
                 position += step;
                 continue;
             };
@@ -334,6 +339,19 @@ fn split_head(head: [u8; HEAD_BYTES]) -> (i64, i32) {
 
 fn plausible(length: i32, bytes_max: usize) -> Option<usize> {
     usize::try_from(length).ok().filter(|&length| length >= TxnHeader::BYTES && length <= bytes_max)
+}
+
+/// The offset of the last byte that is not zero. Padding is long, and a start waits for this: whole blocks are or-ed, which
+/// the compiler turns into vector code.
+fn last_set(chunk: &[u8]) -> Option<usize> {
+    let mut end = chunk.len();
+    for block in chunk.rchunks(ZERO_BLOCK_BYTES) {
+        if block.iter().fold(0, |set, byte| set | byte) != 0 {
+            return chunk[..end].iter().rposition(|&byte| byte != 0);
+        }
+        end -= block.len();
+    }
+    None
 }
 
 /// The offsets in `chunk` where the head of an entry may begin.

@@ -1,7 +1,7 @@
 //! Start: the newest usable snapshot, the log behind it, and what a crash left at the end of the log
 //! (`FileTxnSnapLog.restore`, `FileSnap.deserialize`).
 //!
-//! Nothing is changed on disk before everything that can refuse has been checked: the torn tail is cut last.
+//! Only temporary files are removed before everything that can refuse has been checked: the torn tail is cut last.
 
 use std::io::{self, BufRead, Write};
 use std::path::PathBuf;

@@ -4,35 +4,19 @@
 //! from the first to the second; [`MemFs::crash`] decides which of the others got there by themselves. Directories are
 //! durable at once. Everything is deterministic: the only randomness is the seed given to a crash.
 
+mod content;
+mod crash;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use self::content::{Content, PAGE_BYTES};
+pub use self::crash::Keep;
+use self::crash::{Change, surviving};
 use crate::vfs::{LockError, LockGuard, Metadata, Open, Vfs, VfsFile};
-
-const PAGE_BYTES: u64 = 4096;
-/// What a disk writes as a whole.
-const SECTOR_BYTES: usize = 512;
-
-/// Which unsynced changes survive a crash.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Keep {
-    /// None: the power went, and nothing had been written back.
-    Nothing,
-    /// All: the process died, the operating system did not.
-    Everything,
-    /// The first `ops` changes in the order they were made, and `bytes` bytes of the next one if it is a write.
-    First {
-        /// Whole changes kept.
-        ops: usize,
-        /// Bytes of the one behind them.
-        bytes: usize,
-    },
-    /// Any set of written sectors, and the first few changes of names and lengths.
-    Random(u64),
-}
 
 /// How a call fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,21 +55,6 @@ struct Inode {
     seen: Content,
     durable: Content,
     handles: usize,
-}
-
-#[derive(Default, Clone)]
-struct Content {
-    len: u64,
-    pages: BTreeMap<u64, Vec<u8>>,
-}
-
-#[derive(Clone)]
-enum Change {
-    Write { file: u64, offset: u64, bytes: Vec<u8> },
-    SetLen { file: u64, len: u64 },
-    Link { path: PathBuf, file: u64 },
-    Unlink { path: PathBuf },
-    Rename { from: PathBuf, to: PathBuf, file: u64 },
 }
 
 impl MemFs {
@@ -246,103 +215,6 @@ impl Fault {
             Fault::Io => io::Error::other("injected I/O error"),
             Fault::NoSpace => io::Error::from(io::ErrorKind::StorageFull),
         }
-    }
-}
-
-/// The changes that reach the disk, in order.
-fn surviving(journal: Vec<Change>, keep: Keep) -> Vec<Change> {
-    match keep {
-        Keep::Nothing => Vec::new(),
-        Keep::Everything => journal,
-        Keep::First { ops, bytes } => {
-            let torn = journal.get(ops).cloned();
-            let mut kept: Vec<_> = journal.into_iter().take(ops).collect();
-            if let Some(Change::Write { file, offset, bytes: mut written }) = torn {
-                written.truncate(bytes);
-                kept.push(Change::Write { file, offset, bytes: written });
-            }
-            kept
-        }
-        Keep::Random(seed) => surviving_at_random(journal, seed),
-    }
-}
-
-fn surviving_at_random(journal: Vec<Change>, mut seed: u64) -> Vec<Change> {
-    let metadata = journal.iter().filter(|change| !matches!(change, Change::Write { .. })).count() as u64;
-    // Journalling file systems keep the order of names and lengths, but not their order against data.
-    let mut metadata_left = next_random(&mut seed) % (metadata + 1);
-    let mut kept = Vec::new();
-    for change in journal {
-        match change {
-            Change::Write { file, offset, bytes } => {
-                let mut at = 0;
-                while at < bytes.len() {
-                    let in_sector = (offset as usize + at) % SECTOR_BYTES;
-                    let end = bytes.len().min(at + SECTOR_BYTES - in_sector);
-                    if next_random(&mut seed) & 1 == 1 {
-                        kept.push(Change::Write { file, offset: offset + at as u64, bytes: bytes[at..end].to_vec() });
-                    }
-                    at = end;
-                }
-            }
-            other if metadata_left > 0 => {
-                metadata_left -= 1;
-                kept.push(other);
-            }
-            _ => {}
-        }
-    }
-    kept
-}
-
-/// splitmix64.
-fn next_random(seed: &mut u64) -> u64 {
-    *seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let mut mixed = *seed;
-    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^ (mixed >> 31)
-}
-
-impl Content {
-    fn read(&self, offset: u64, into: &mut [u8]) -> usize {
-        let left = self.len.saturating_sub(offset);
-        let count = into.len().min(usize::try_from(left).unwrap_or(usize::MAX));
-        let mut done = 0;
-        while done < count {
-            let at = offset + done as u64;
-            let in_page = (at % PAGE_BYTES) as usize;
-            let part = (count - done).min(PAGE_BYTES as usize - in_page);
-            match self.pages.get(&(at / PAGE_BYTES)) {
-                Some(page) => into[done..done + part].copy_from_slice(&page[in_page..in_page + part]),
-                None => into[done..done + part].fill(0),
-            }
-            done += part;
-        }
-        count
-    }
-
-    fn write(&mut self, offset: u64, bytes: &[u8]) {
-        let mut done = 0;
-        while done < bytes.len() {
-            let at = offset + done as u64;
-            let in_page = (at % PAGE_BYTES) as usize;
-            let part = (bytes.len() - done).min(PAGE_BYTES as usize - in_page);
-            let page = self.pages.entry(at / PAGE_BYTES).or_insert_with(|| vec![0; PAGE_BYTES as usize]);
-            page[in_page..in_page + part].copy_from_slice(&bytes[done..done + part]);
-            done += part;
-        }
-        self.len = self.len.max(offset + bytes.len() as u64);
-    }
-
-    fn set_len(&mut self, len: u64) {
-        if len < self.len {
-            self.pages.retain(|page, _| page * PAGE_BYTES < len);
-            if let Some(page) = self.pages.get_mut(&(len / PAGE_BYTES)) {
-                page[(len % PAGE_BYTES) as usize..].fill(0);
-            }
-        }
-        self.len = len;
     }
 }
 

@@ -12,7 +12,6 @@ use std::sync::Arc;
 
 use wire::Zxid;
 
-use crate::entry::FILE_HEADER_BYTES;
 use crate::error::{Error, Result, at, sync_failed};
 use crate::log_reader::LogReader;
 use crate::names::{list_logs, list_snapshots};
@@ -83,28 +82,23 @@ fn find_cut(vfs: &Arc<dyn Vfs>, log_dir: &Path, after: Zxid, entry_bytes_max: us
     let files = list_logs(&**vfs, log_dir)?;
     let before = files.iter().rposition(|(zxid, _)| *zxid <= after);
     let start = before.map_or(after, |index| files[index].0);
-    let mut end = None;
     let mut reader = LogReader::open(vfs, log_dir, start.min(after), Zxid(i64::MAX), entry_bytes_max)?;
     while let Some(entry) = reader.next() {
         let entry = entry?;
         let path = reader.path().expect("an entry was read from a file").to_owned();
         if entry.zxid > after {
             cut.reaches = true;
-            end = Some((path, entry.offset));
+            cut.remove_from = Some(path);
             break;
         }
         cut.last = Some(entry.zxid);
         cut.reaches = entry.zxid == after;
-        end = Some((path, entry.next));
+        cut.shorten = Some((path, entry.next));
     }
-    match end {
-        Some((path, FILE_HEADER_BYTES)) => cut.remove_from = Some(path),
-        Some((path, length)) => {
-            let later = files.iter().position(|(_, file)| *file == path).map(|index| index + 1);
-            cut.remove_from = later.and_then(|index| files.get(index)).map(|(_, file)| file.clone());
-            cut.shorten = Some((path, length));
-        }
-        None => {}
+    if let Some((kept, _)) = &cut.shorten {
+        // Everything behind the file that is kept goes, also files without a transaction.
+        let kept = files.iter().position(|(_, path)| path == kept);
+        cut.remove_from = kept.and_then(|index| files.get(index + 1)).map(|(_, path)| path.clone());
     }
     Ok(cut)
 }

@@ -77,6 +77,11 @@ pub trait VfsFile: fmt::Debug + Send {
     fn set_len(&mut self, len: u64) -> io::Result<()>;
     /// Makes bytes and length durable.
     fn sync_data(&mut self) -> io::Result<()>;
+    /// The first offset from `offset` on that is not in a hole; `None` when only a hole is left. Only saves reading zeros:
+    /// to answer `offset` itself is always right.
+    fn next_data(&self, offset: u64) -> io::Result<Option<u64>> {
+        Ok(Some(offset))
+    }
 }
 
 /// Holds a lock while it lives.
@@ -235,6 +240,15 @@ impl VfsFile for RealFile {
 
     fn sync_data(&mut self) -> io::Result<()> {
         self.0.sync_data()
+    }
+
+    fn next_data(&self, offset: u64) -> io::Result<Option<u64>> {
+        match rustix::fs::seek(&self.0, rustix::fs::SeekFrom::Data(offset)) {
+            Ok(data) => Ok(Some(data.max(offset))),
+            Err(rustix::io::Errno::NXIO) => Ok(None),
+            // A file system that does not know its holes.
+            Err(_) => Ok(Some(offset)),
+        }
     }
 }
 

@@ -4,6 +4,8 @@
 //! 6; its padding is cut off here. `data/snapshot.3*` were written by `FileSnap`, once per compression method, from one
 //! tree with three nodes and one session.
 
+#![allow(clippy::unwrap_used, reason = "a test says by panicking what it did not expect")]
+
 mod common;
 
 use std::path::Path;

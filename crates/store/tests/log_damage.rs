@@ -1,6 +1,8 @@
 //! A damaged log is either read whole, or cut behind its last good transaction, or refused. What is in the middle is
 //! never lost.
 
+#![allow(clippy::unwrap_used, reason = "a test says by panicking what it did not expect")]
+
 mod common;
 
 use std::path::Path;
@@ -94,10 +96,10 @@ fn cut_at_every_byte_keeps_every_whole_transaction() {
 
 #[test]
 fn flip_every_bit_of_the_only_file() {
-    let fs = with_log(&[&[1, 2, 3, 4, 5]], 10);
+    let fs = with_log(&[&[1, 2, 3, 4]], 3);
     let path = log_dir().join("log.1");
     let bounds = boundaries(&fs, &path);
-    let last_begins = bounds[4];
+    let last_begins = bounds[3];
     let end = data_end(&fs.read(&path).unwrap()) as u64;
     let (mut cut, mut refused) = (0, 0);
     for offset in 0..end + 40 {
@@ -105,7 +107,7 @@ fn flip_every_bit_of_the_only_file() {
             let copy = fs.fork();
             copy.flip(&path, offset, 1 << bit);
             let what = format!("bit {bit} of byte {offset}");
-            let outcome = check(&copy, &[1, 2, 3, 4, 5], &what);
+            let outcome = check(&copy, &[1, 2, 3, 4], &what);
             cut += usize::from(outcome == Outcome::LastCut);
             refused += usize::from(outcome == Outcome::Refused);
             match offset {
@@ -124,7 +126,7 @@ fn flip_every_bit_of_the_only_file() {
 fn flip_every_bit_of_an_older_file() {
     let epoch_2 = 2_i64 << 32;
     for second in [[4, 5], [epoch_2 + 1, epoch_2 + 2]] {
-        let fs = with_log(&[&[1, 2, 3], &second], 10);
+        let fs = with_log(&[&[1, 2, 3], &second], 3);
         let path = log_dir().join("log.1");
         let expected = [1, 2, 3, second[0], second[1]];
         let end = data_end(&fs.read(&path).unwrap()) as u64;

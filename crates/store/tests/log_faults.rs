@@ -1,5 +1,7 @@
 //! The log on a disk that fails, fills up and loses power: what `sync` returned is there afterwards, in order.
 
+#![allow(clippy::unwrap_used, reason = "a test says by panicking what it did not expect")]
+
 mod common;
 
 use common::*;
@@ -282,8 +284,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Life after life: append, sync, lose power, recover. Where sectors of an unfinished batch survive in any order, a
-    /// start may be refused (a whole transaction lies behind a bad one); then nothing was changed, and had the tail been
-    /// kept in order it would have been found.
+    /// start may be refused, because a whole transaction lies behind a bad one; it must never lose what was synced.
     #[test]
     fn lives(lives in prop::collection::vec((prop::collection::vec(step(), 0..12), 1..60_u64, keep()), 1..5)) {
         let fs = fresh();

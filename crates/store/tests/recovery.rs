@@ -1,5 +1,7 @@
 //! Starting, truncating, retention, epochs and locks.
 
+#![allow(clippy::unwrap_used, reason = "a test says by panicking what it did not expect")]
+
 mod common;
 
 use std::path::{Path, PathBuf};

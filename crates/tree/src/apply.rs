@@ -205,22 +205,22 @@ impl Tree {
     /// older than 3.6 that list nothing (`DataTree.killSession`).
     fn close_session(&mut self, header: &TxnHeader, listed: &[String], events: &mut Events) {
         self.sessions.remove(&header.session);
-        let mut owned = self.ephemerals.remove(&header.session).unwrap_or_default();
         for path in listed {
-            if let Some(id) = self.store.lookup(path) {
-                owned.remove(&id);
-            }
-            if let Err(code) = self.delete(path, header.zxid, events) {
-                tracing::debug!(session = %header.session, %path, %code, "ephemeral of a closed session is gone already");
-            }
+            self.delete_ephemeral(path, header, events);
         }
-        let mut rest: Vec<String> = owned.iter().map(|&id| self.store.path_of(id)).collect();
-        rest.sort_unstable();
+        let rest = self.ephemerals_of(header.session);
         if !listed.is_empty() && !rest.is_empty() {
             tracing::warn!(session = %header.session, zxid = %header.zxid, paths = ?rest, "ephemerals that closeSession does not list");
         }
         for path in rest {
-            self.delete(&path, header.zxid, events).expect("an owned ephemeral is in the tree");
+            self.delete_ephemeral(&path, header, events);
+        }
+        self.ephemerals.remove(&header.session);
+    }
+
+    fn delete_ephemeral(&mut self, path: &str, header: &TxnHeader, events: &mut Events) {
+        if let Err(code) = self.delete(path, header.zxid, events) {
+            tracing::debug!(session = %header.session, %path, %code, "ephemeral of a closed session is gone already");
         }
     }
 

@@ -35,7 +35,7 @@ fn compare(world: &World, model: &Model) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 30000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 20000, ..ProptestConfig::default() })]
 
     #[test]
     fn the_tree_does_what_the_model_says(ops in prop::collection::vec((op(), 0usize..4), 1..60)) {

@@ -70,6 +70,8 @@ pub struct Leading {
     own_synced: Zxid,
     /// Syncs that wait for the commit of what was proposed before them.
     pending_syncs: VecDeque<(Zxid, LinkId)>,
+    /// A member has accepted a later epoch than ours, from a leader that came to nothing.
+    outbid: Option<(ServerId, Epoch)>,
     next_half_tick: Millis,
     half_ticks: u64,
     /// Synchronizations sent.
@@ -110,6 +112,7 @@ impl Leading {
             last_committed: standing.last_zxid,
             own_synced: standing.last_zxid,
             pending_syncs: VecDeque::new(),
+            outbid: None,
             next_half_tick: now.plus(timing.tick_ms / 2),
             half_ticks: 0,
             sync_counts: SyncCounts::default(),
@@ -233,13 +236,18 @@ impl Leading {
     ) {
         let sync_ms = self.timing.sync_ms();
         let Some(learner) = self.links.get_mut(&link) else { return };
-        if learner.stage >= Stage::Synced {
+        // Before UPTODATE Apache's learners do not answer pings: the patience given with NEWLEADER must last.
+        if learner.stage == Stage::Active {
             learner.alive_until = now.plus(sync_ms);
         }
         let outcome = match (packet.kind, learner.stage) {
             (PacketType::FollowerInfo | PacketType::ObserverInfo, Stage::Connected) => self.on_info(link, &packet, out),
             (PacketType::AckEpoch, Stage::EpochSent) => self.on_ack_epoch(now, link, &packet, history, out),
-            (PacketType::Ack, _) => {
+            // Counting it would commit a later proposal that nobody has logged.
+            (PacketType::Ack, _) if packet.zxid > self.last_proposed => {
+                Err(format!("ACK of {}, but the last proposal is {}", packet.zxid, self.last_proposed))
+            }
+            (PacketType::Ack, stage) if stage >= Stage::Synchronizing => {
                 self.on_ack(now, link, packet.zxid, out);
                 Ok(())
             }
@@ -282,7 +290,7 @@ impl Leading {
                 for link in self.links_in(Stage::Promised) {
                     self.synchronize(now, link, epoch, history, out);
                 }
-                self.check_established(out);
+                self.check_established(now, out);
             }
             _ => {}
         }
@@ -295,6 +303,11 @@ impl Leading {
         }
         if now < self.next_half_tick {
             return Ok(());
+        }
+        // That member must refuse us and could never join (in Apache it waits until an operator restarts the leader). To accept
+        // an epoch takes a quorum, so this is rare; the next leadership finds a larger one.
+        if let Some((sid, epoch)) = self.outbid {
+            return Err(format!("server {sid} has accepted epoch {epoch}, later than ours: a new one is needed"));
         }
         self.next_half_tick = now.plus(self.timing.tick_ms / 2);
         self.half_ticks += 1;
@@ -394,6 +407,9 @@ impl Leading {
             | Phase::Synchronization { epoch, .. }
             | Phase::Broadcast { epoch } => {
                 let epoch = *epoch;
+                if packet.zxid.epoch() > epoch && self.membership.role(info.sid).is_some() {
+                    self.outbid = Some((info.sid, packet.zxid.epoch()));
+                }
                 self.send_leader_info(link, epoch, out);
             }
         }
@@ -524,8 +540,7 @@ impl Leading {
             // only the acknowledgement of NEWLEADER ends the stage.
             if epoch_start == Some(zxid) {
                 learner.stage = Stage::Synced;
-                learner.alive_until = now.plus(self.timing.sync_ms());
-                self.on_new_leader_ack(link, out);
+                self.on_new_leader_ack(now, link, out);
             } else {
                 learner.acknowledge(zxid);
             }
@@ -536,7 +551,7 @@ impl Leading {
         }
     }
 
-    fn on_new_leader_ack(&mut self, link: LinkId, out: &mut Vec<Action>) {
+    fn on_new_leader_ack(&mut self, now: Millis, link: LinkId, out: &mut Vec<Action>) {
         let Some(sid) = self.links.get(&link).and_then(Learner::sid) else { return };
         let is_voter = self.membership.is_voter(sid);
         match &mut self.phase {
@@ -544,14 +559,14 @@ impl Leading {
                 if is_voter {
                     acks.insert(sid);
                 }
-                self.check_established(out);
+                self.check_established(now, out);
             }
-            Phase::Broadcast { .. } => self.activate(link, out),
+            Phase::Broadcast { .. } => self.activate(now, link, out),
             _ => {}
         }
     }
 
-    fn check_established(&mut self, out: &mut Vec<Action>) {
+    fn check_established(&mut self, now: Millis, out: &mut Vec<Action>) {
         let Phase::Synchronization { epoch, acks } = &self.phase else { return };
         if !self.membership.is_quorum(acks) {
             return;
@@ -561,14 +576,15 @@ impl Leading {
         self.last_committed = epoch.start();
         out.push(Action::Established(EstablishedRole::Leader, epoch));
         for link in self.links_in(Stage::Synced) {
-            self.activate(link, out);
+            self.activate(now, link, out);
         }
     }
 
     /// The learner may serve: UPTODATE, then the commits that were held back.
-    fn activate(&mut self, link: LinkId, out: &mut Vec<Action>) {
+    fn activate(&mut self, now: Millis, link: LinkId, out: &mut Vec<Action>) {
         let Some(learner) = self.links.get_mut(&link) else { return };
         learner.stage = Stage::Active;
+        learner.alive_until = now.plus(self.timing.sync_ms());
         out.push(Action::Send(link, QuorumPacket::bare(PacketType::UpToDate, Zxid::NONE)));
         for packet in learner.held.drain(..) {
             out.push(Action::Send(link, packet));

@@ -74,8 +74,12 @@ impl Learner {
         self.stage = Stage::WaitingEpoch;
     }
 
-    /// A proposal was sent to it.
+    /// A proposal was sent to it. One that is sent before the acknowledgement of NEWLEADER waits for the synchronization, which
+    /// has its own limit, and is not watched (`SyncLimitCheck.start`).
     pub fn sent(&mut self, now: Millis, zxid: Zxid) {
+        if self.stage < Stage::Synced {
+            return;
+        }
         self.last_sent = (zxid, now);
         self.unacked.get_or_insert((zxid, now));
     }

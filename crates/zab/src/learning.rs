@@ -211,9 +211,13 @@ impl Learning {
         out: &mut Vec<Action>,
     ) -> Result<(), String> {
         self.heard(now);
-        // These need no order with the transactions; a ping must be answered even while a disk is slow.
+        // These need no order with the transactions; a ping must be answered even while a disk is slow. But a leader of
+        // Apache's takes the first packet behind its NEWLEADER for the acknowledgement and drops a learner that answers a ping
+        // before it (`LearnerHandler.run`).
         if matches!(packet.kind, PacketType::Ping | PacketType::Revalidate) {
-            out.push(Action::Deliver(self.link, packet));
+            if matches!(self.stage, Stage::AwaitingUpToDate | Stage::Active) {
+                out.push(Action::Deliver(self.link, packet));
+            }
             return Ok(());
         }
         self.inbox.push_back(packet);

@@ -91,6 +91,10 @@ impl Op {
     pub fn submit(&self, world: &mut World) {
         let (opcode, body) = self.request();
         world.submit(opcode, &body);
+        if let Op::CloseSession = self {
+            // A session that was closed asks for nothing more.
+            world.session.0 += 1;
+        }
     }
 }
 
@@ -143,7 +147,7 @@ impl Model {
             cversion: node.creates * 2 - children,
             num_children: children,
             data_length: node.data.len() as i32,
-            ephemeral_owner: if node.owner == self.session.0 { node.owner } else { 0 },
+            ephemeral_owner: if node.owner > 0 { node.owner } else { 0 },
             ..node.stat
         }
     }
@@ -237,6 +241,7 @@ impl Model {
                 for path in owned {
                     self.remove(&path);
                 }
+                self.session.0 += 1;
                 Ok(())
             }
             Op::Multi(_) => unreachable!("multis do not nest"),
@@ -255,7 +260,7 @@ impl Model {
         if self.nodes.contains_key(&full) {
             return Err(ErrorCode::NodeExists);
         }
-        if above.owner == self.session.0 {
+        if above.owner > 0 {
             return Err(ErrorCode::NoChildrenForEphemerals);
         }
         let (zxid, now) = (self.zxid, self.now);

@@ -289,7 +289,7 @@ fn random_runs_are_safe_and_recover() {
     let kinds = [
         ("established", sum.established),
         ("diffs", sum.diffs),
-        ("truncs", sum.truncs),
+        ("truncs", 5 * sum.truncs),
         ("snaps", sum.snaps),
         ("crashes", sum.crashes),
         ("torn", sum.torn),

@@ -40,8 +40,6 @@ pub enum Bug {
     ForgetsSnapshot,
     /// The state machine drops a commit now and then.
     LosesCommits,
-    /// Links deliver now and then out of order.
-    ReordersLinks,
     /// A restarted server reads back a log without its last durable transaction.
     LosesLastTxn,
 }
@@ -107,7 +105,6 @@ pub struct Counts {
     pub informs: u64,
     pub cuts: u64,
     pub stalls: u64,
-    pub live_proposals_in_sync: u64,
     pub abandoned: u64,
     pub steps: u64,
 }
@@ -330,7 +327,6 @@ impl World {
     /// Puts something on its way to an end.
     fn deliver(&mut self, id: u64, end: usize, payload: Payload) {
         let delay = self.rng.range(self.weather.link_ms);
-        let reorders = self.bug == Some(Bug::ReordersLinks) && self.rng.chance(2);
         let Some(connection) = self.network.connections.get_mut(&id) else { return };
         let side = &mut connection.ends[end];
         if !side.open {
@@ -339,10 +335,6 @@ impl World {
         side.ready_at = side.ready_at.max(self.now.plus(delay));
         let at = side.ready_at;
         side.inbound.push_back(payload);
-        let length = side.inbound.len();
-        if reorders && length > 2 {
-            side.inbound.swap(length - 1, length - 2);
-        }
         self.schedule_at(at, Event::Link { id, end });
     }
 
