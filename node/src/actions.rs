@@ -1,0 +1,270 @@
+//! Performs what the core asks for.
+//!
+//! Actions are performed in their order. Three effects are held back to the end of the batch, where one of each is enough:
+//! handing appends to the disk, waking connections, waking links. An effect that must come after an append (another job of
+//! the disk) flushes the appends first.
+
+use crate::clients::{Clients, SharedClients};
+use crate::connection::Conn;
+use crate::disk::{DiskQueue, History, Job};
+use crate::election_conn::ElectionNet;
+use crate::exit;
+use crate::learner_conn::LinkNet;
+use crate::link::{Link, Queued};
+use crate::outbox::Attached;
+use crate::shared::Shared;
+use replica::{Action, CloseReason, Input};
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use tree::ConnId;
+use wire::{ServerId, SessionId};
+use zab::{LinkId, Proposal};
+
+/// Whether the driver goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Outcome {
+    /// It does.
+    Goes,
+    /// The core has stopped.
+    Stopped,
+}
+
+/// Everything the core's actions work on.
+pub struct Hands {
+    shared: Arc<Shared>,
+    clients: SharedClients,
+    disk: DiskQueue,
+    /// Absent in a standalone server.
+    peers: Option<PeerPorts>,
+    links: HashMap<LinkId, Arc<Link>>,
+    busy_links: Vec<Arc<Link>>,
+    appends: Vec<Proposal>,
+    own: VecDeque<Input>,
+    /// The link on which a snapshot arrived that is not durable yet: once it is, what the log holds beyond it belongs to a
+    /// history that was given up. Forgotten with the link, because then the core drops the snapshot too.
+    snapshot_from: Option<LinkId>,
+}
+
+/// The sockets between servers.
+pub struct PeerPorts {
+    /// The election port.
+    pub election: ElectionNet,
+    /// The quorum port.
+    pub links: LinkNet,
+}
+
+impl Hands {
+    /// Joins the parts. `clients` is also what the core's event sink delivers to.
+    #[must_use]
+    pub fn new(shared: Arc<Shared>, clients: SharedClients, disk: DiskQueue, peers: Option<PeerPorts>) -> Hands {
+        Hands {
+            shared,
+            clients,
+            disk,
+            peers,
+            links: HashMap::new(),
+            busy_links: Vec::new(),
+            appends: Vec::new(),
+            own: VecDeque::new(),
+            snapshot_from: None,
+        }
+    }
+
+    /// What the tasks share.
+    #[must_use]
+    pub fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    /// Bytes that wait for the disk.
+    #[must_use]
+    pub fn disk_bytes(&self) -> usize {
+        usize::try_from(self.shared.disk.queued_bytes.load(Relaxed)).unwrap_or(usize::MAX)
+    }
+
+    /// An input that performing an action gave rise to.
+    pub fn take_own_input(&mut self) -> Option<Input> {
+        self.own.pop_front()
+    }
+
+    /// Takes a client's connection in.
+    pub fn add_client(&mut self, conn: Arc<Conn>) {
+        self.clients.lock().add(conn);
+    }
+
+    /// Forgets a client's connection.
+    pub fn remove_client(&mut self, conn: ConnId) {
+        self.clients.lock().remove(conn);
+    }
+
+    /// The sessions that were active since the last call.
+    pub fn take_touched(&mut self) -> Vec<SessionId> {
+        self.clients.lock().take_touched()
+    }
+
+    /// Whether the last votes were handed to a peer; `None` without an election port.
+    #[must_use]
+    pub fn votes_delivered(&self) -> Option<bool> {
+        self.peers.as_ref().map(|peers| peers.election.have_delivered())
+    }
+
+    /// Whether the link is known and was not closed.
+    #[must_use]
+    pub fn has_link(&self, link: LinkId) -> bool {
+        self.links.contains_key(&link)
+    }
+
+    /// Takes in a link that stands. A dialled one is known since it was dialled, unless it was closed meanwhile.
+    pub fn link_up(&mut self, link: Arc<Link>, dialled: Option<ServerId>) -> bool {
+        if dialled.is_some() {
+            return self.links.contains_key(&link.id);
+        }
+        let listening = self.peers.as_ref().is_some_and(|peers| peers.links.is_listening());
+        if listening {
+            self.links.insert(link.id, link);
+        } else {
+            link.cut();
+            link.wake();
+        }
+        listening
+    }
+
+    /// Forgets a link that is gone; answers whether it was known.
+    pub fn forget_link(&mut self, link: LinkId) -> bool {
+        self.remove_link(link).is_some()
+    }
+
+    /// Notes on which link a snapshot has arrived.
+    pub fn note_snapshot_from(&mut self, link: LinkId) {
+        self.snapshot_from = Some(link);
+    }
+
+    fn remove_link(&mut self, link: LinkId) -> Option<Arc<Link>> {
+        self.snapshot_from.take_if(|from| *from == link);
+        self.links.remove(&link)
+    }
+
+    /// Performs one action.
+    pub fn perform(&mut self, action: Action) -> Outcome {
+        match action {
+            Action::Reply { conn, frames, answered } => {
+                self.clients.lock().with(conn, |conn| conn.outbox.replies(frames, answered));
+            }
+            Action::Connected { conn, session, timeout_ms, frame } => {
+                let attached = Attached { session, timeout_ms };
+                self.clients.lock().connected(conn, attached, &frame);
+            }
+            Action::CloseConn { conn, reason } => {
+                self.clients.lock().with(conn, |conn| conn.outbox.close(reason));
+            }
+            Action::StartServing(role) => {
+                tracing::info!(?role, "serve clients");
+                self.shared.serving.store(true, Relaxed);
+            }
+            Action::StopServing => self.stop_serving(),
+            Action::Append(proposal) => self.appends.push(proposal),
+            Action::SaveEpochs(epochs) => self.disk_job(Job::SaveEpochs(epochs)),
+            Action::Truncate { after } => self.disk_job(Job::Truncate { after }),
+            Action::SaveSnapshot => {
+                let history =
+                    if self.snapshot_from.take().is_some() { History::Replaced } else { History::Continued };
+                self.disk_job(Job::SaveSnapshot(history));
+            }
+            Action::BackgroundSnapshot => self.disk_job(Job::BackgroundSnapshot),
+            Action::Stopped => {
+                self.flush_appends();
+                return Outcome::Stopped;
+            }
+            Action::Halt { code, message } => exit::halt(code, &message),
+            peer => self.perform_for_peers(peer),
+        }
+        Outcome::Goes
+    }
+
+    fn perform_for_peers(&mut self, action: Action) {
+        let Some(peers) = &mut self.peers else {
+            unreachable!("a standalone server has no peers, but was asked for {action:?}");
+        };
+        match action {
+            Action::SendVote { to, notification } => peers.election.send(to, &notification),
+            Action::ConnectElection => peers.election.connect_all(),
+            Action::Listen => peers.links.listen(),
+            Action::StopListening => peers.links.stop_listening(),
+            Action::Dial { link, leader } => {
+                let link = Arc::new(Link::new(link));
+                self.links.insert(link.id, link.clone());
+                peers.links.dial(link, leader);
+            }
+            Action::Send { link, packet } => {
+                let Some(link) = self.links.get(&link).cloned() else { return };
+                match link.send(&packet) {
+                    Queued::First => self.busy_links.push(link),
+                    Queued::Behind => {}
+                    Queued::Full => self.cut_link(&link),
+                }
+            }
+            Action::SendSnapshot { link, zxid } => {
+                let Some(link) = self.links.get(&link).cloned() else { return };
+                link.send_snapshot(zxid);
+                self.busy_links.push(link);
+            }
+            Action::CloseLink(link) => {
+                let Some(link) = self.remove_link(link) else { return };
+                link.close();
+                self.busy_links.push(link);
+            }
+            other => unreachable!("{other:?} is performed elsewhere"),
+        }
+    }
+
+    fn cut_link(&mut self, link: &Arc<Link>) {
+        link.cut();
+        self.remove_link(link.id);
+        self.busy_links.push(link.clone());
+        let reason = "it takes too little of what it is sent".to_owned();
+        self.own.push_back(Input::LinkGone { link: link.id, reason });
+    }
+
+    fn stop_serving(&mut self) {
+        tracing::info!("stop serving clients");
+        self.shared.serving.store(false, Relaxed);
+        self.clients.lock().close_all(CloseReason::NotServing);
+    }
+
+    fn disk_job(&mut self, job: Job) {
+        self.flush_appends();
+        self.disk.send(job);
+    }
+
+    fn flush_appends(&mut self) {
+        if !self.appends.is_empty() {
+            self.disk.send(Job::Append(std::mem::take(&mut self.appends)));
+        }
+    }
+
+    /// Starts everything that was held back.
+    pub fn end_batch(&mut self) {
+        self.flush_appends();
+        for link in self.busy_links.drain(..) {
+            link.wake();
+        }
+        self.clients.lock().wake_all();
+    }
+}
+
+/// Where the core delivers watch events while it holds the tree for writing.
+pub struct Sink(pub SharedClients);
+
+impl replica::EventSink for Sink {
+    fn deliver(&mut self, conn: ConnId, frame: &bytes::Bytes) {
+        self.0.lock().with(conn, |conn| conn.outbox.event(frame));
+    }
+}
+
+/// An empty set of clients, to be shared between the driver and the core's event sink (both on one thread).
+#[must_use]
+pub fn shared_clients() -> SharedClients {
+    Arc::new(parking_lot::Mutex::new(Clients::default()))
+}

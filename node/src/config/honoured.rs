@@ -1,0 +1,238 @@
+//! The keys that do here what they do in Apache, and the typed fields they end in.
+
+use std::path::PathBuf;
+
+use zab::quorum::MemberRole;
+
+use super::keys::Standing::{self, Derived, Differs, Unset, Value as Is};
+use super::keys::{Disposition, Key, Section};
+use super::kind::{
+    COUNT, COUNT_OR_UNSET, DigestAlgorithm, Field, Kind, LONG, PORT, POSITIVE, SnapshotCompression, Value,
+};
+
+/// A field starts as if its default had been written.
+fn initial<T: Field>(name: &str, kind: Kind, default: Standing) -> T {
+    let value = match default.text() {
+        Some(text) => kind.read(text).ok().and_then(T::from_value),
+        None => T::unset(),
+    };
+    value.unwrap_or_else(|| panic!("the default of {name} does not fit its field: {default:?}"))
+}
+
+/// Rows of `field: type = default, kind, "name" | "alias", "meaning";` under their section.
+macro_rules! honoured {
+    ($($section:ident {
+        $($field:ident: $type:ty = $default:expr, $kind:expr, $name:literal $(| $alias:literal)*, $meaning:literal;)*
+    })*) => {
+        /// The values of all honoured keys, with Apache's defaults except where decision 0003 says otherwise.
+        ///
+        /// What several keys decide together is answered by [`super::Config`].
+        #[derive(Clone, Debug, PartialEq)]
+        pub struct Settings {
+            $($(#[doc = concat!("`", $name, "`: ", $meaning, ".")] pub $field: $type,)*)*
+        }
+
+        impl Default for Settings {
+            fn default() -> Self {
+                Settings { $($($field: initial($name, $kind, $default),)*)* }
+            }
+        }
+
+        impl Settings {
+            /// Stores a value that the kind of the key accepted. Families have no field and are stored elsewhere.
+            pub(super) fn store(&mut self, name: &str, value: Value) {
+                match name {
+                    $($($name => self.$field = fitting($name, value),)*)*
+                    family => assert!(family.ends_with(".N"), "no field for {family}"),
+                }
+            }
+        }
+
+        /// The rows of the keys with a field, then the families.
+        pub(super) static HONOURED: &[Key] = &[
+            $($(Key {
+                name: $name,
+                aliases: &[$($alias),*],
+                section: Section::$section,
+                kind: $kind,
+                default: $default,
+                disposition: Disposition::Honoured,
+                meaning: $meaning,
+            },)*)*
+            family("server.N", "a member: `host:port:electionPort[:participant\\|observer][;[clientHost:]clientPort]`"),
+            family("group.N", "a group of a hierarchical quorum: `sid:sid:…`"),
+            family("weight.N", "the weight of server N in its group, 1 if not set"),
+        ];
+    };
+}
+
+const fn family(name: &'static str, meaning: &'static str) -> Key {
+    Key {
+        name,
+        aliases: &[],
+        section: Section::Cluster,
+        kind: Kind::Text,
+        default: Unset,
+        disposition: Disposition::Honoured,
+        meaning,
+    }
+}
+
+fn fitting<T: Field>(name: &str, value: Value) -> T {
+    T::from_value(value).unwrap_or_else(|| panic!("the kind of {name} does not fit its field"))
+}
+
+honoured! {
+    Basic {
+        client_port: Option<u16> = Unset, PORT, "clientPort",
+            "the port for clients; may instead stand in this server's `server.N` line";
+        client_port_address: Option<String> = Unset, Kind::Text, "clientPortAddress",
+            "the address the client port is bound to; every interface if not set";
+        data_dir: Option<PathBuf> = Unset, Kind::Path, "dataDir",
+            "the directory of the snapshots, of `myid` and, without `dataLogDir`, of the log";
+        data_log_dir: Option<PathBuf> = Derived("`dataDir`"), Kind::Path, "dataLogDir",
+            "the directory of the transaction log";
+        tick_time_ms: i64 = Is("3000"), POSITIVE, "tickTime",
+            "the length of a tick, the unit of the limits, in ms";
+        max_client_cnxns: i64 = Is("60"), COUNT_OR_UNSET, "maxClientCnxns",
+            "connections from one client address; 0 = no limit";
+        max_cnxns: i64 = Is("0"), COUNT_OR_UNSET, "maxCnxns",
+            "connections altogether; 0 = no limit";
+        session_timeout_ms_min: Option<i64> = Derived("2 × `tickTime`"), COUNT_OR_UNSET, "minSessionTimeout",
+            "the shortest session timeout a client can get, in ms";
+        session_timeout_ms_max: Option<i64> = Derived("20 × `tickTime`"), COUNT_OR_UNSET, "maxSessionTimeout",
+            "the longest session timeout a client can get, in ms";
+        client_port_listen_backlog: i64 = Is("-1"), COUNT_OR_UNSET, "clientPortListenBacklog",
+            "length of the accept queue of the client port; -1 = 50, Java's default";
+        jute_maxbuffer_bytes: i64 = Is("0xfffff"), POSITIVE, "jute.maxbuffer",
+            "the largest request, in bytes. In Apache this must be a Java property; here it may stand in the file";
+        jute_maxbuffer_extra_bytes: Option<i64> = Derived("`jute.maxbuffer`"), Kind::AtLeast { floor: 1024 },
+            "jute.maxbuffer.extrasize",
+            "how many bytes more than `jute.maxbuffer` a record from the log, a snapshot or another server may have";
+        skip_acl: bool = Is("no"), Kind::YesNo, "skipACL",
+            "`yes`: everybody may do everything";
+        four_letter_words: String = Is("srvr"), Kind::Text, "4lw.commands.whitelist",
+            "the four-letter words that are answered, separated by commas; `*` = all; `srvr` always is";
+        sessionless_cnxn_timeout_ms: i64 = Is("10000"), POSITIVE, "nio.sessionlessCnxnTimeout",
+            "how long a connection may stay without a session, in ms";
+    }
+    Cluster {
+        init_limit_ticks: Option<i64> = Unset, POSITIVE, "initLimit",
+            "how long a learner may take to connect and synchronize, in ticks; required in an ensemble";
+        sync_limit_ticks: Option<i64> = Unset, POSITIVE, "syncLimit",
+            "how long a learner and its leader may not hear each other, in ticks; required in an ensemble";
+        connect_to_learner_master_limit_ticks: i64 = Is("0"), COUNT, "connectToLearnerMasterLimit",
+            "how long a learner tries to connect to the leader, in ticks; 0 = `initLimit`";
+        peer_type: MemberRole = Is("participant"), Kind::OneOf(&["participant", "observer"]), "peerType",
+            "the role of this server. The server list decides; a different value here is warned about";
+        election_alg: i64 = Is("3"), Kind::Int { min: 3, max: 3 }, "electionAlg",
+            "fast leader election is the only algorithm";
+        leader_serves: bool = Is("yes"), Kind::YesNo, "leaderServes",
+            "`no`: a leader accepts no clients";
+        standalone_enabled: bool = Is("true"), Kind::Boolean, "standaloneEnabled",
+            "`false`: a single server runs as an ensemble of one";
+        dynamic_config_file: Option<PathBuf> = Unset, Kind::Path, "dynamicConfigFile",
+            "the file with the `server.N`, `group.N` and `weight.N` keys; its name may end in a hexadecimal version";
+        quorum_listen_on_all_ips: bool = Is("false"), Kind::Boolean, "quorumListenOnAllIPs",
+            "`true`: quorum and election port are bound on every interface";
+        election_connect_timeout_ms: i64 = Is("5000"), COUNT, "cnxTimeout",
+            "how long connecting to an election port may take, in ms; 0 = as long as the system allows";
+        quorum_cnxn_timeout_ms: i64 = Is("-1"), COUNT_OR_UNSET, "quorumCnxnTimeoutMs",
+            "how long the handshake of an election connection may take, in ms; 0 or less = `syncLimit`";
+        election_port_bind_retries: i64 = Is("3"), COUNT, "electionPortBindRetry",
+            "how often binding the election port is tried again; 0 = for ever";
+        notification_interval_ms_min: i64 = Is("200"), POSITIVE, "fastleader.minNotificationInterval",
+            "the first pause before a vote is sent again, in ms; it doubles each time";
+        notification_interval_ms_max: i64 = Is("60000"), POSITIVE, "fastleader.maxNotificationInterval",
+            "the longest such pause, in ms";
+        leader_connect_retry_delay_ms: i64 = Is("100"), COUNT, "leaderConnectDelayDuringRetryMs",
+            "the pause between two attempts to connect to the leader, in ms";
+        tcp_keep_alive: bool = Is("false"), Kind::Boolean, "tcpKeepAlive",
+            "TCP keepalive on election connections";
+        client_tcp_keep_alive: bool = Is("false"), Kind::Boolean, "clientTcpKeepAlive",
+            "TCP keepalive on client connections";
+        multi_address_enabled: bool = Is("false"), Kind::Boolean, "multiAddress.enabled",
+            "`true`: a `server.N` line may hold several addresses, separated by `\\|`";
+    }
+    Storage {
+        snap_count: i64 = Is("100000"), Kind::AtLeast { floor: 2 }, "snapCount",
+            "transactions between two snapshots; a random part of up to one half is taken off";
+        snap_size_limit_kb: i64 = Is("4194304"), LONG, "snapSizeLimitInKb",
+            "log size between two snapshots, in KiB; 0 or less = no limit";
+        txn_log_size_limit_kb: i64 = Is("-1"), LONG, "txnLogSizeLimitInKb",
+            "size at which a new log file is begun, in KiB; 0 or less = only after a snapshot";
+        pre_alloc_size_kb: i64 = Is("65536"), COUNT, "preAllocSize",
+            "how far the log file is extended at a time, in KiB; 0 = not in advance";
+        fsync_warning_threshold_ms: i64 = Is("1000"), COUNT, "fsync.warningthresholdms",
+            "a sync of the log that takes longer is reported, in ms";
+        commit_log_count: i64 = Is("500"), Kind::AtLeast { floor: 500 }, "commitLogCount",
+            "transactions kept in memory for learners that were away";
+        snapshot_compression: SnapshotCompression = Is(""), Kind::OneOf(&["", "gz", "snappy"]),
+            "snapshot.compression.method",
+            "how snapshots are written: `gz`, `snappy`, or plain if empty. All three can always be read";
+        snapshot_trust_empty: bool = Is("false"), Kind::Boolean, "snapshot.trust.empty",
+            "`true`: a log without any snapshot is accepted at the start. Meant for upgrades from 3.4 only";
+        serialize_last_processed_zxid: bool = Is("true"), Kind::Boolean, "serializeLastProcessedZxid.enabled",
+            "whether a snapshot ends with its last zxid (3.9)";
+        digest_enabled: bool = Is("true"), Kind::Boolean, "digest.enabled",
+            "whether the tree's digest is computed, logged and compared";
+        snap_retain_count: i64 = Differs { ours: "5", apache: "3" }, Kind::AtLeast { floor: 3 },
+            "autopurge.snapRetainCount",
+            "snapshots that are kept, with the logs they need";
+        purge_interval_hours: i64 = Differs { ours: "1", apache: "0" }, COUNT_OR_UNSET, "autopurge.purgeInterval",
+            "how often older ones are deleted, in hours; 0 or less = never";
+        datadir_autocreate: bool = Is("true"), Kind::Boolean, "datadir.autocreate",
+            "`false`: refuse to start where the data directory does not exist";
+        db_autocreate: bool = Is("true"), Kind::Boolean, "db.autocreate",
+            "`false`: an empty data directory may not vote until it holds a file named `initialize`";
+        extended_types_enabled: bool = Is("false"), Kind::Boolean, "extendedTypesEnabled",
+            "`true`: nodes with a time to live can be created, and `myid` ends at 254";
+        container_check_interval_ms: i64 = Is("60000"), COUNT, "znode.container.checkIntervalMs",
+            "how often empty containers and expired nodes are looked for, in ms; 0 = never. A Java property in Apache";
+        container_max_per_minute: i64 = Is("10000"), POSITIVE, "znode.container.maxPerMinute",
+            "how many of them are deleted per minute at most. A Java property in Apache";
+        container_never_used_ms_max: i64 = Is("0"), Kind::Int { min: 0, max: i64::MAX },
+            "znode.container.maxNeverUsedIntervalMs",
+            "after how long a container that never had a child is deleted, in ms; 0 = never. A Java property in Apache";
+    }
+    Limits {
+        enforce_quota: bool = Is("false"), Kind::Boolean, "enforceQuota",
+            "`true`: a request that would exceed a hard quota is refused";
+    }
+    Security {
+        super_digest: Option<String> = Unset, Kind::Text, "DigestAuthenticationProvider.superDigest",
+            "`user:hash` of the user who may do everything";
+        digest_auth_enabled: bool = Is("true"), Kind::Boolean, "DigestAuthenticationProvider.enabled",
+            "`false`: the digest scheme does not exist";
+        digest_algorithm: DigestAlgorithm = Is("SHA1"), Kind::OneOf(&["SHA1", "SHA-1", "SHA-256", "SHA-512"]),
+            "DigestAuthenticationProvider.digestAlg",
+            "the hash of the digest scheme. All servers must use the same";
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_fits_its_field() {
+        let mut settings = Settings::default();
+        for key in HONOURED {
+            if let Some(text) = key.default.text() {
+                settings.store(key.name, key.kind.read(text).unwrap());
+            }
+        }
+        assert_eq!(settings, Settings::default());
+    }
+
+    #[test]
+    fn rows_without_a_default_fit_their_field_too() {
+        let mut settings = Settings::default();
+        for key in HONOURED.iter().filter(|key| key.default.text().is_none()) {
+            let example = if matches!(key.kind, Kind::Int { .. } | Kind::AtLeast { .. }) { "2000" } else { "text" };
+            settings.store(key.name, key.kind.read(example).unwrap());
+        }
+        assert_eq!(settings.client_port, Some(2000));
+        assert_eq!(settings.data_dir, Some(PathBuf::from("text")));
+    }
+}

@@ -1,0 +1,258 @@
+//! The kinds of values a key may have: how each is read from text, described in a message, and stored in a typed field.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use zab::quorum::MemberRole;
+
+/// What a key's value must look like.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Kind {
+    /// A whole number, decimal or `0x` hexadecimal, in this range.
+    Int {
+        /// Smallest value accepted.
+        min: i64,
+        /// Largest value accepted.
+        max: i64,
+    },
+    /// A whole number; a smaller one than `floor` is replaced by `floor`, as in Apache, with a warning.
+    AtLeast {
+        /// Smallest value that has an effect.
+        floor: i64,
+    },
+    /// `true` or `false`, in any case.
+    Boolean,
+    /// `yes` or `no`, in any case.
+    YesNo,
+    /// One of these words, in any case.
+    OneOf(&'static [&'static str]),
+    /// The path of a file or directory; not empty.
+    Path,
+    /// Anything.
+    Text,
+}
+
+/// A value that its kind accepted.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// Of [`Kind::Int`] and [`Kind::AtLeast`].
+    Int(i64),
+    /// Of [`Kind::Boolean`] and [`Kind::YesNo`].
+    Bool(bool),
+    /// Of the other kinds; words of [`Kind::OneOf`] in the case of the table.
+    Text(String),
+}
+
+/// A port a socket can be bound to.
+pub(super) const PORT: Kind = Kind::Int { min: 1, max: 65535 };
+/// Largest value of what Apache keeps in a Java `int`.
+pub(super) const INT_MAX: i64 = i32::MAX as i64;
+/// Zero or more.
+pub(super) const COUNT: Kind = Kind::Int { min: 0, max: INT_MAX };
+/// One or more.
+pub(super) const POSITIVE: Kind = Kind::Int { min: 1, max: INT_MAX };
+/// Zero or more, or -1 for "not set".
+pub(super) const COUNT_OR_UNSET: Kind = Kind::Int { min: -1, max: INT_MAX };
+/// Any Java `long`; a negative number switches the feature off.
+pub(super) const LONG: Kind = Kind::Int { min: i64::MIN, max: i64::MAX };
+
+impl Kind {
+    /// Reads a trimmed value.
+    ///
+    /// # Errors
+    /// The kind itself, to be displayed behind "expected".
+    pub fn read(self, text: &str) -> Result<Value, Kind> {
+        let value = match self {
+            Kind::Int { min, max } => integer(text).filter(|n| (min..=max).contains(n)).map(Value::Int),
+            Kind::AtLeast { .. } => integer(text).map(Value::Int),
+            Kind::Boolean => word(text, &["true", "false"]).map(|word| Value::Bool(word == "true")),
+            Kind::YesNo => word(text, &["yes", "no"]).map(|word| Value::Bool(word == "yes")),
+            Kind::OneOf(words) => word(text, words).map(|word| Value::Text(word.to_owned())),
+            Kind::Path => (!text.is_empty()).then(|| Value::Text(text.to_owned())),
+            Kind::Text => Some(Value::Text(text.to_owned())),
+        };
+        value.ok_or(self)
+    }
+}
+
+/// `Integer.decode` without its octal numbers: a leading zero means nothing here, as in `Integer.parseInt`.
+fn integer(text: &str) -> Option<i64> {
+    match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
+        Some(digits) if digits.starts_with(|c: char| c.is_ascii_hexdigit()) => i64::from_str_radix(digits, 16).ok(),
+        Some(_) => None,
+        None => text.parse().ok(),
+    }
+}
+
+fn word(text: &str, words: &'static [&'static str]) -> Option<&'static str> {
+    words.iter().copied().find(|word| word.eq_ignore_ascii_case(text))
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Kind::Int { min: i64::MIN, max: i64::MAX } => f.write_str("a whole number"),
+            Kind::Int { min, max } if min == max => write!(f, "{min}"),
+            Kind::Int { min, max: INT_MAX | i64::MAX } => write!(f, "a whole number from {min}"),
+            Kind::Int { min, max } => write!(f, "a whole number from {min} to {max}"),
+            Kind::AtLeast { floor } => write!(f, "a whole number, at least {floor}"),
+            Kind::Boolean => f.write_str("true or false"),
+            Kind::YesNo => f.write_str("yes or no"),
+            Kind::OneOf(words) => {
+                for (index, word) in words.iter().enumerate() {
+                    let separator = match index {
+                        0 => "",
+                        _ if index + 1 == words.len() => " or ",
+                        _ => ", ",
+                    };
+                    write!(f, "{separator}{}", if word.is_empty() { "empty" } else { word })?;
+                }
+                Ok(())
+            }
+            Kind::Path => f.write_str("a path"),
+            Kind::Text => f.write_str("text"),
+        }
+    }
+}
+
+/// The type of a field in [`super::Settings`].
+pub(super) trait Field: Sized {
+    /// Stores a value of the key's kind; `None` where the table and the field disagree, which a test rules out.
+    fn from_value(value: Value) -> Option<Self>;
+    /// The field while the key is not set and has no default.
+    fn unset() -> Option<Self> {
+        None
+    }
+}
+
+impl Field for i64 {
+    fn from_value(value: Value) -> Option<Self> {
+        if let Value::Int(n) = value { Some(n) } else { None }
+    }
+}
+
+impl Field for u16 {
+    fn from_value(value: Value) -> Option<Self> {
+        if let Value::Int(n) = value { n.try_into().ok() } else { None }
+    }
+}
+
+impl Field for bool {
+    fn from_value(value: Value) -> Option<Self> {
+        if let Value::Bool(b) = value { Some(b) } else { None }
+    }
+}
+
+impl Field for String {
+    fn from_value(value: Value) -> Option<Self> {
+        if let Value::Text(text) = value { Some(text) } else { None }
+    }
+}
+
+impl Field for PathBuf {
+    fn from_value(value: Value) -> Option<Self> {
+        if let Value::Text(text) = value { Some(text.into()) } else { None }
+    }
+}
+
+impl Field for MemberRole {
+    fn from_value(value: Value) -> Option<Self> {
+        match value {
+            Value::Text(text) if text == "observer" => Some(MemberRole::Observer),
+            Value::Text(text) if text == "participant" => Some(MemberRole::Participant),
+            _ => None,
+        }
+    }
+}
+
+/// How snapshot files are compressed (`snapshot.compression.method`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SnapshotCompression {
+    /// Not at all.
+    None,
+    /// `gz`.
+    Gzip,
+    /// `snappy`.
+    Snappy,
+}
+
+impl Field for SnapshotCompression {
+    fn from_value(value: Value) -> Option<Self> {
+        let Value::Text(text) = value else { return None };
+        match text.as_str() {
+            "" => Some(SnapshotCompression::None),
+            "gz" => Some(SnapshotCompression::Gzip),
+            "snappy" => Some(SnapshotCompression::Snappy),
+            _ => None,
+        }
+    }
+}
+
+/// The hash behind the digest scheme (`DigestAuthenticationProvider.digestAlg`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DigestAlgorithm {
+    /// The default, understood by every client that computes digests itself.
+    Sha1,
+    /// SHA-256.
+    Sha256,
+    /// SHA-512.
+    Sha512,
+}
+
+impl Field for DigestAlgorithm {
+    fn from_value(value: Value) -> Option<Self> {
+        let Value::Text(text) = value else { return None };
+        match text.as_str() {
+            "SHA1" | "SHA-1" => Some(DigestAlgorithm::Sha1),
+            "SHA-256" => Some(DigestAlgorithm::Sha256),
+            "SHA-512" => Some(DigestAlgorithm::Sha512),
+            _ => None,
+        }
+    }
+}
+
+impl<T: Field> Field for Option<T> {
+    fn from_value(value: Value) -> Option<Self> {
+        T::from_value(value).map(Some)
+    }
+
+    fn unset() -> Option<Self> {
+        Some(None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_read_or_described() {
+        let bounded = Kind::Int { min: 1, max: 65535 };
+        for (kind, text, expected) in [
+            (bounded, "2181", Ok(Value::Int(2181))),
+            (bounded, "0x10", Ok(Value::Int(16))),
+            (bounded, "007", Ok(Value::Int(7))),
+            (bounded, "0", Err("a whole number from 1 to 65535")),
+            (bounded, "0x", Err("a whole number from 1 to 65535")),
+            (bounded, "0x-5", Err("a whole number from 1 to 65535")),
+            (bounded, "", Err("a whole number from 1 to 65535")),
+            (bounded, "21 81", Err("a whole number from 1 to 65535")),
+            (COUNT, "-1", Err("a whole number from 0")),
+            (LONG, "-9223372036854775808", Ok(Value::Int(i64::MIN))),
+            (LONG, "9223372036854775808", Err("a whole number")),
+            (Kind::Int { min: 3, max: 3 }, "2", Err("3")),
+            (Kind::AtLeast { floor: 3 }, "1", Ok(Value::Int(1))),
+            (Kind::Boolean, "True", Ok(Value::Bool(true))),
+            (Kind::Boolean, "yes", Err("true or false")),
+            (Kind::YesNo, "NO", Ok(Value::Bool(false))),
+            (Kind::YesNo, "false", Err("yes or no")),
+            (Kind::OneOf(&["gz", "snappy"]), "GZ", Ok(Value::Text("gz".to_owned()))),
+            (Kind::OneOf(&["gz", "snappy"]), "zip", Err("gz or snappy")),
+            (Kind::Path, "", Err("a path")),
+            (Kind::Text, "", Ok(Value::Text(String::new()))),
+        ] {
+            let found = kind.read(text).map_err(|kind| kind.to_string());
+            assert_eq!(found, expected.map_err(str::to_owned), "{kind:?} {text:?}");
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! The configuration: Apache's `zoo.cfg`, its dynamic file and `myid`, read unchanged.
+//!
+//! Every key Apache knows is in one table ([`keys`]): it is honoured, refused by name, or accepted with one warning. An
+//! unknown key is a warning too, because Apache accepts it, but a slip of the pen (`datadir`) is an error. All errors
+//! of a file are reported together. Reference: `QuorumPeerConfig`.
+//!
+//! The module reads files and nothing else: it resolves no host name, binds no port, and creates no directory.
+
+mod draft;
+mod honoured;
+mod inert;
+pub mod keys;
+pub mod kind;
+mod markdown;
+mod members;
+mod myid;
+pub mod problem;
+mod source;
+
+use std::path::{Path, PathBuf};
+
+use wire::ServerId;
+use zab::quorum::{ClientAddress, MemberRole, Membership, PeerAddress, ServerSpec};
+
+pub use honoured::Settings;
+pub use kind::{DigestAlgorithm, SnapshotCompression};
+pub use markdown::configuration_markdown;
+pub use problem::{ConfigError, Problem, Warning};
+
+use draft::Draft;
+use members::is_wildcard;
+use problem::Report;
+
+/// Session timeouts are bounded by these multiples of a tick unless the keys are set.
+const SESSION_TIMEOUT_TICKS_MIN: i64 = 2;
+const SESSION_TIMEOUT_TICKS_MAX: i64 = 20;
+/// What Java takes for a listen backlog of -1.
+const LISTEN_BACKLOG_DEFAULT: u32 = 50;
+
+/// What replaces or completes the file.
+#[derive(Clone, Debug, Default)]
+pub struct Overrides {
+    /// Keys that take the place of the file's; the prefix `zookeeper.` of Java properties is allowed.
+    pub keys: Vec<(String, String)>,
+    /// The server id where there is no `myid` file. If there is one, both must agree.
+    pub myid: Option<String>,
+}
+
+/// How the server runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Alone, without quorum and election ports.
+    Standalone,
+    /// As a member of an ensemble, of one server perhaps (`standaloneEnabled=false`).
+    Ensemble,
+}
+
+/// An address to listen on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listen {
+    /// A host name or address; `None` means every interface, IPv4 and IPv6.
+    pub host: Option<String>,
+    /// The port.
+    pub port: u16,
+}
+
+/// A configuration in which everything required is there and nothing contradicts.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The honoured keys, typed.
+    pub settings: Settings,
+    /// The file the configuration was read from.
+    pub file: PathBuf,
+    /// Standalone or in an ensemble.
+    pub mode: Mode,
+    /// This server's id; always there in an ensemble.
+    pub myid: Option<ServerId>,
+    /// The server list; empty without `server.N` lines. This server's client address is filled in from the static file
+    /// where its line has none.
+    pub membership: Membership,
+    client: ClientAddress,
+    data_dir: PathBuf,
+}
+
+impl Config {
+    /// Reads `zoo.cfg` at `path`, its dynamic file, and `myid`.
+    ///
+    /// # Errors
+    /// Everything that is wrong, at once.
+    pub fn load(path: &Path, overrides: &Overrides) -> Result<(Config, Vec<Warning>), ConfigError> {
+        let mut report = Report::default();
+        let mut entries = source::read_file(path, "; the path of a zoo.cfg is expected", &mut report);
+        if !report.problems.is_empty() {
+            return Err(ConfigError { problems: report.problems });
+        }
+        source::apply_overrides(&mut entries, &overrides.keys);
+        let entries = source::without_duplicates(entries, &mut report);
+        let draft = Draft::read(path, entries, &mut report);
+        let config = draft.complete(overrides, &mut report);
+        let warnings = report.finish()?;
+        Ok((config.expect("a configuration without problems is complete"), warnings))
+    }
+
+    /// The directory of snapshots and `myid`.
+    #[must_use]
+    pub fn data_dir(&self) -> &Path {
+        &self.data_dir
+    }
+
+    /// The directory of the transaction log.
+    #[must_use]
+    pub fn data_log_dir(&self) -> &Path {
+        self.settings.data_log_dir.as_deref().unwrap_or(&self.data_dir)
+    }
+
+    /// This server's line of the server list.
+    #[must_use]
+    pub fn own_spec(&self) -> Option<&ServerSpec> {
+        self.membership.servers.get(&self.myid?)
+    }
+
+    /// The role of this server; a standalone server counts as a participant.
+    #[must_use]
+    pub fn role(&self) -> MemberRole {
+        self.own_spec().map_or(MemberRole::Participant, |spec| spec.role)
+    }
+
+    /// Bounds of session timeouts, shortest and longest, in ms.
+    #[must_use]
+    pub fn session_timeout_bounds_ms(&self) -> (i64, i64) {
+        session_timeout_bounds_ms(&self.settings)
+    }
+
+    /// How long a learner may take to connect and synchronize, in ms.
+    #[must_use]
+    pub fn init_limit_ms(&self) -> i64 {
+        self.ticks_ms(self.settings.init_limit_ticks.unwrap_or(0))
+    }
+
+    /// How long learner and leader may not hear each other, in ms.
+    #[must_use]
+    pub fn sync_limit_ms(&self) -> i64 {
+        self.ticks_ms(self.settings.sync_limit_ticks.unwrap_or(0))
+    }
+
+    /// How long a learner tries to connect to the leader, in ms.
+    #[must_use]
+    pub fn connect_to_learner_master_limit_ms(&self) -> i64 {
+        match self.settings.connect_to_learner_master_limit_ticks {
+            0 => self.init_limit_ms(),
+            ticks => self.ticks_ms(ticks),
+        }
+    }
+
+    /// How long the handshake of an election connection may take, in ms (`QuorumCnxManager.setSockOpts`).
+    #[must_use]
+    pub fn quorum_cnxn_timeout_ms(&self) -> i64 {
+        if self.settings.quorum_cnxn_timeout_ms > 0 {
+            self.settings.quorum_cnxn_timeout_ms
+        } else {
+            self.sync_limit_ms()
+        }
+    }
+
+    fn ticks_ms(&self, ticks: i64) -> i64 {
+        ticks.saturating_mul(self.settings.tick_time_ms)
+    }
+
+    /// Where to listen for clients.
+    #[must_use]
+    pub fn client_listen(&self) -> Listen {
+        listen(&self.client.host, self.client.port)
+    }
+
+    /// Length of the accept queue of the client port.
+    #[must_use]
+    pub fn client_listen_backlog(&self) -> u32 {
+        u32::try_from(self.settings.client_port_listen_backlog).unwrap_or(LISTEN_BACKLOG_DEFAULT)
+    }
+
+    /// Connections from one address, `None` without a limit.
+    #[must_use]
+    pub fn client_cnxns_per_address_max(&self) -> Option<usize> {
+        usize::try_from(self.settings.max_client_cnxns).ok().filter(|max| *max > 0)
+    }
+
+    /// Connections altogether, `None` without a limit.
+    #[must_use]
+    pub fn client_cnxns_max(&self) -> Option<usize> {
+        usize::try_from(self.settings.max_cnxns).ok().filter(|max| *max > 0)
+    }
+
+    /// Where a leader listens for learners; empty for a standalone server.
+    #[must_use]
+    pub fn quorum_listen(&self) -> Vec<Listen> {
+        self.peer_listen(|address| (&address.host, address.quorum_port))
+    }
+
+    /// Where to listen for votes; empty for a standalone server.
+    #[must_use]
+    pub fn election_listen(&self) -> Vec<Listen> {
+        self.peer_listen(|address| (&address.host, address.election_port))
+    }
+
+    /// With `quorumListenOnAllIPs` every interface on the same ports (`MultipleAddresses.getWildcardAddresses`).
+    fn peer_listen(&self, of: impl Fn(&PeerAddress) -> (&String, u16)) -> Vec<Listen> {
+        let mut sockets = Vec::new();
+        if self.mode == Mode::Standalone {
+            return sockets;
+        }
+        for address in self.own_spec().iter().flat_map(|spec| &spec.addresses) {
+            let (host, port) = of(address);
+            let socket =
+                if self.settings.quorum_listen_on_all_ips { Listen { host: None, port } } else { listen(host, port) };
+            if !sockets.contains(&socket) {
+                sockets.push(socket);
+            }
+        }
+        sockets
+    }
+
+    /// Digest of the user who may do everything, `user:hash`.
+    #[must_use]
+    pub fn super_digest(&self) -> Option<&str> {
+        self.settings.super_digest.as_deref()
+    }
+}
+
+fn listen(host: &str, port: u16) -> Listen {
+    Listen { host: (!is_wildcard(host)).then(|| host.to_owned()), port }
+}
+
+fn session_timeout_bounds_ms(settings: &Settings) -> (i64, i64) {
+    let bound = |set: Option<i64>, ticks: i64| set.filter(|ms| *ms >= 0).unwrap_or(ticks * settings.tick_time_ms);
+    (
+        bound(settings.session_timeout_ms_min, SESSION_TIMEOUT_TICKS_MIN),
+        bound(settings.session_timeout_ms_max, SESSION_TIMEOUT_TICKS_MAX),
+    )
+}
+
+#[cfg(test)]
+#[path = "config_test.rs"]
+mod tests;

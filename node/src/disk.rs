@@ -1,0 +1,266 @@
+//! The disk thread: the only writer of the log and the epoch files.
+//!
+//! It takes everything that has queued up, appends it all, syncs once, and reports how far the log is durable (group
+//! commit). The other jobs are done in their place among the appends, with a sync before them. A full disk stops the
+//! thread where it is until there is room: everything behind waits, so nothing is acknowledged that is not durable. Any
+//! other error ends the process: after a failed fsync nobody knows what is on disk (and trying again would claim that we
+//! do).
+
+use crate::clock;
+use crate::exit;
+use crate::inbox::Internal;
+use crate::limits::DISK_FULL_PAUSE;
+use crate::recovery::Recovery;
+use crate::shared::DiskStats;
+use crate::snapshots::{SnapshotError, Snapshots};
+use replica::Input;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+use store::TxnLog;
+use wire::Zxid;
+use zab::{Epochs, Proposal};
+
+/// The exit code where a truncation fails (`QUORUM_PACKET_ERROR`, `Learner.syncWithLeader`).
+const TRUNCATE_FAILED: i32 = 13;
+
+/// How a snapshot relates to the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum History {
+    /// The log leads up to it.
+    Continued,
+    /// It came from the leader, and what the log holds beyond it was given up.
+    Replaced,
+}
+
+/// Work for the disk thread.
+#[derive(Debug)]
+pub enum Job {
+    /// Append; answered with [`Input::LogSynced`].
+    Append(Vec<Proposal>),
+    /// Answered with [`Input::EpochsSaved`].
+    SaveEpochs(Epochs),
+    /// Answered with [`Input::Truncated`].
+    Truncate {
+        /// The last zxid to keep.
+        after: Zxid,
+    },
+    /// Answered with [`Input::SnapshotSaved`].
+    SaveSnapshot(History),
+    /// Roll the log and write a snapshot on another thread. Not answered.
+    BackgroundSnapshot,
+    /// Make everything durable, answer, end.
+    Stop(mpsc::Sender<()>),
+}
+
+/// The way to the disk thread. Not bounded by itself: the driver stops taking clients' requests when too many bytes wait.
+#[derive(Debug, Clone)]
+pub struct DiskQueue {
+    jobs: mpsc::Sender<Job>,
+    stats: Arc<DiskStats>,
+}
+
+impl DiskQueue {
+    /// Queues a job.
+    pub fn send(&self, job: Job) {
+        if let Job::Append(proposals) = &job {
+            let bytes: usize = proposals.iter().map(|proposal| proposal.bytes.len()).sum();
+            self.stats.queued_bytes.fetch_add(bytes as u64, Relaxed);
+        }
+        if self.jobs.send(job).is_err() {
+            exit::halt(exit::UNEXPECTED, "the disk thread has ended");
+        }
+    }
+}
+
+/// The state of the disk thread.
+pub struct Disk {
+    log: TxnLog,
+    recovery: Recovery,
+    snapshots: Arc<Snapshots>,
+    results: tokio::sync::mpsc::Sender<Internal>,
+    stats: Arc<DiskStats>,
+    epochs: Epochs,
+    slow_sync: Duration,
+    unsynced_bytes: u64,
+}
+
+impl Disk {
+    /// The disk of a server that has recovered up to `last`.
+    #[must_use]
+    pub fn new(
+        log: TxnLog,
+        recovery: Recovery,
+        snapshots: Arc<Snapshots>,
+        results: tokio::sync::mpsc::Sender<Internal>,
+        stats: Arc<DiskStats>,
+        epochs: Epochs,
+        slow_sync: Duration,
+    ) -> Disk {
+        Disk { log, recovery, snapshots, results, stats, epochs, slow_sync, unsynced_bytes: 0 }
+    }
+
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// When the system has no thread for it.
+    pub fn spawn(self) -> std::io::Result<DiskQueue> {
+        let (jobs, queue) = mpsc::channel();
+        let stats = self.stats.clone();
+        std::thread::Builder::new().name("disk".to_owned()).spawn(move || self.run(&queue))?;
+        Ok(DiskQueue { jobs, stats })
+    }
+
+    fn run(mut self, queue: &mpsc::Receiver<Job>) {
+        while let Ok(first) = queue.recv() {
+            let mut next = Some(first);
+            while let Some(job) = next {
+                match job {
+                    Job::Append(proposals) => self.append(&proposals),
+                    Job::Stop(answer) => {
+                        self.sync();
+                        // Nobody waits any more when the patience of the stop has run out.
+                        let _ = answer.send(());
+                        return;
+                    }
+                    other => {
+                        self.sync();
+                        self.perform(other);
+                    }
+                }
+                next = queue.try_recv().ok();
+            }
+            self.sync();
+        }
+    }
+
+    fn perform(&mut self, job: Job) {
+        match job {
+            Job::SaveEpochs(epochs) => self.save_epochs(epochs),
+            Job::Truncate { after } => self.truncate(after),
+            Job::SaveSnapshot(history) => self.save_snapshot(history),
+            Job::BackgroundSnapshot => {
+                self.log.roll();
+                self.log.reset_total_bytes();
+                self.snapshots.clone().start();
+            }
+            Job::Append(_) | Job::Stop(_) => unreachable!("handled by run"),
+        }
+    }
+
+    fn report(&self, input: Input) {
+        // Closed only when the driver has ended, that is when the process stops.
+        let _ = self.results.blocking_send(Internal::Input(input));
+    }
+
+    fn append(&mut self, proposals: &[Proposal]) {
+        for proposal in proposals {
+            self.unsynced_bytes += proposal.bytes.len() as u64;
+            if let Err(error) = self.log.append(proposal.zxid, &proposal.bytes) {
+                exit::halt(exit::UNEXPECTED, &format!("append {} to the log: {error}", proposal.zxid));
+            }
+        }
+    }
+
+    fn sync(&mut self) {
+        if self.log.synced() == self.log.appended() {
+            return;
+        }
+        let log = &mut self.log;
+        let started = Instant::now();
+        let upto = insist("sync the log", || log.sync());
+        let took = started.elapsed();
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        self.stats.syncs.fetch_add(1, Relaxed);
+        self.stats.sync_total_us.fetch_add(micros, Relaxed);
+        self.stats.sync_max_us.fetch_max(micros, Relaxed);
+        self.stats.queued_bytes.fetch_sub(std::mem::take(&mut self.unsynced_bytes), Relaxed);
+        if took >= self.slow_sync {
+            tracing::warn!(ms = took.as_millis(), %upto, "syncing the log took long; this slows down every write");
+        }
+        self.report(Input::LogSynced { upto });
+    }
+
+    /// Writes what has changed. Accepted first: current is never above it (I3).
+    fn save_epochs(&mut self, epochs: Epochs) {
+        let (vfs, dir) = (&*self.recovery.vfs, self.recovery.dirs.snap_dir());
+        if epochs.accepted != self.epochs.accepted {
+            insist("save acceptedEpoch", || store::epochs::write_accepted(vfs, &dir, epochs.accepted));
+        }
+        if epochs.current != self.epochs.current {
+            insist("save currentEpoch", || store::epochs::write_current(vfs, &dir, epochs.current));
+        }
+        self.epochs = epochs;
+        self.report(Input::EpochsSaved(epochs));
+    }
+
+    fn truncate(&mut self, after: Zxid) {
+        let snap_dir = self.recovery.dirs.snap_dir();
+        // Where the log ends at the cut already, reading it again is all there is to do.
+        if after < self.log.appended() {
+            match self.log.truncate(&snap_dir, after) {
+                Ok(cut) => tracing::info!(%after, removed = cut.removed.len(), "cut the log"),
+                Err(error) => exit::halt(TRUNCATE_FAILED, &format!("cut the log behind {after}: {error}")),
+            }
+        }
+        match self.recovery.run(clock::wall()) {
+            Ok(recovered) => {
+                let (tree, history) = (Box::new(recovered.tree), recovered.history);
+                self.report(Input::Truncated { tree, history });
+            }
+            Err(error) => exit::halt(TRUNCATE_FAILED, &format!("reload the data after cutting the log: {error}")),
+        }
+    }
+
+    fn save_snapshot(&mut self, history: History) {
+        let snapshots = self.snapshots.clone();
+        let zxid = insist("save a snapshot", || {
+            loop {
+                match snapshots.write() {
+                    Ok(zxid) => return Ok(zxid),
+                    Err(SnapshotError::Store(error)) => return Err(error),
+                    Err(SnapshotError::Replaced(reason)) => tracing::info!("begin the snapshot again: {reason}"),
+                }
+            }
+        });
+        if history == History::Replaced {
+            let Recovery { vfs, dirs, .. } = &self.recovery;
+            let max = self.recovery.settings.entry_bytes_max;
+            let discard = || store::discard_after(vfs, &dirs.log_dir(), &dirs.snap_dir(), zxid, max);
+            let discarded = insist("discard the log of a history that was given up", discard);
+            tracing::info!(%zxid, removed = discarded.removed.len(), "the leader's snapshot replaces this server's history");
+            self.log.restart_at(zxid);
+        }
+        self.log.roll();
+        self.log.reset_total_bytes();
+        self.report(Input::SnapshotSaved);
+    }
+}
+
+/// Does something that must be done: waits while the disk is full, ends the process on any other error.
+fn insist<T>(what: &str, mut attempt: impl FnMut() -> store::Result<T>) -> T {
+    let mut warned = false;
+    loop {
+        match attempt() {
+            Ok(done) => {
+                if warned {
+                    tracing::info!("{what}: there is room again");
+                }
+                return done;
+            }
+            Err(error) if error.is_no_space() => {
+                if !warned {
+                    tracing::warn!("{what}: {error}; writes wait until there is room");
+                }
+                warned = true;
+                std::thread::sleep(DISK_FULL_PAUSE);
+            }
+            Err(error) => exit::halt(exit::UNEXPECTED, &format!("{what}: {error}")),
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "disk_test.rs"]
+mod tests;

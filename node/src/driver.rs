@@ -1,0 +1,224 @@
+//! The loop around the core: takes what has queued up, steps through it, performs the actions, sleeps until the next input
+//! or the next deadline. It knows no protocol.
+//!
+//! One thread with a runtime of its own. Inside a batch every input is stepped and its actions performed before the next,
+//! so that a reply made by one step and an event made by a later one leave in that order; what touches other threads (the
+//! disk's queue, the wake-ups of connections and links) happens once, at the end of the batch.
+
+use crate::actions::{Hands, Outcome};
+use crate::clock;
+use crate::inbox::Internal;
+use crate::limits::{DISK_QUEUE_BYTES_MAX, DISK_QUEUE_PAUSE, STATUS_PAUSE_MS, SWEEP_MAX};
+use crate::shared::ClientInput;
+use replica::limits::INPUT_BATCH_MAX;
+use replica::{Action, Input, Replica};
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+use wire::Millis;
+
+/// The driver.
+pub struct Driver {
+    replica: Replica,
+    hands: Hands,
+    internal: mpsc::Receiver<Internal>,
+    clients: mpsc::Receiver<ClientInput>,
+    actions: Vec<Action>,
+    sweep_every: Duration,
+    swept: Instant,
+    published: Millis,
+    /// Whether something happened since the status was published.
+    stale: bool,
+    stopped: bool,
+}
+
+/// What woke the driver.
+enum Woken {
+    Internal,
+    Clients,
+    Time,
+}
+
+impl Driver {
+    /// Joins the parts.
+    #[must_use]
+    pub fn new(
+        replica: Replica,
+        hands: Hands,
+        internal: mpsc::Receiver<Internal>,
+        clients: mpsc::Receiver<ClientInput>,
+        tick: Duration,
+    ) -> Driver {
+        Driver {
+            replica,
+            hands,
+            internal,
+            clients,
+            actions: Vec::new(),
+            sweep_every: (tick / 4).clamp(Duration::from_millis(1), SWEEP_MAX),
+            swept: Instant::now(),
+            published: Millis(i64::MIN / 2),
+            stale: false,
+            stopped: false,
+        }
+    }
+
+    /// Runs until the core says that it has stopped.
+    pub async fn run(mut self) {
+        self.replica.start(clock::now(), &mut self.actions);
+        self.perform();
+        self.end_batch();
+        let (mut internal, mut clients) = (Vec::new(), Vec::new());
+        while !self.stopped {
+            let disk_is_behind = self.disk_is_behind();
+            let wake_at = self.wake_at(disk_is_behind);
+            let woken = tokio::select! {
+                biased;
+                taken = self.internal.recv_many(&mut internal, INPUT_BATCH_MAX) => {
+                    if taken == 0 { return }
+                    Woken::Internal
+                }
+                taken = self.clients.recv_many(&mut clients, INPUT_BATCH_MAX), if !disk_is_behind => {
+                    if taken == 0 { return }
+                    Woken::Clients
+                }
+                () = tokio::time::sleep_until(wake_at.into()) => Woken::Time,
+            };
+            if matches!(woken, Woken::Internal) && !disk_is_behind {
+                while clients.len() < INPUT_BATCH_MAX && let Ok(input) = self.clients.try_recv() {
+                    clients.push(input);
+                }
+            }
+            self.batch(&mut internal, &mut clients);
+        }
+    }
+
+    /// A disk that is full or slow holds back clients; everything else goes on.
+    fn disk_is_behind(&self) -> bool {
+        self.hands.disk_bytes() > DISK_QUEUE_BYTES_MAX
+    }
+
+    fn wake_at(&self, disk_is_behind: bool) -> Instant {
+        let sweep = self.swept + self.sweep_every;
+        let deadline = self.replica.next_deadline().map_or(sweep, clock::instant);
+        let mut at = deadline.min(sweep);
+        if self.stale {
+            at = at.min(clock::instant(self.published.plus(STATUS_PAUSE_MS)));
+        }
+        if disk_is_behind { at.min(Instant::now() + DISK_QUEUE_PAUSE) } else { at }
+    }
+
+    fn batch(&mut self, internal: &mut Vec<Internal>, clients: &mut Vec<ClientInput>) {
+        for item in internal.drain(..) {
+            self.take_internal(item);
+        }
+        for item in clients.drain(..) {
+            self.take_client(item);
+        }
+        while let Some(input) = self.hands.take_own_input() {
+            self.step(input);
+        }
+        self.take_time();
+        self.end_batch();
+    }
+
+    fn take_internal(&mut self, item: Internal) {
+        match item {
+            Internal::Input(input) => self.step(input),
+            Internal::Packets(link, packets) => {
+                for packet in packets {
+                    // A link that the core has closed is silent from then on.
+                    if self.hands.has_link(link) {
+                        self.step(Input::Packet { link, packet });
+                    }
+                }
+            }
+            Internal::LinkUp { link, dialled } => {
+                let id = link.id;
+                if self.hands.link_up(link, dialled) {
+                    self.step(Input::LinkUp { link: id, dialled });
+                }
+            }
+            Internal::Snapshot { link, zxid, tree } => {
+                if self.hands.has_link(link) {
+                    self.hands.note_snapshot_from(link);
+                    self.step(Input::SnapshotReceived { link, zxid, tree });
+                }
+            }
+            Internal::LinkProgress(link) => {
+                if self.hands.has_link(link) {
+                    self.step(Input::LinkProgress(link));
+                }
+            }
+            Internal::LinkGone(link, reason) => {
+                if self.hands.forget_link(link) {
+                    self.step(Input::LinkGone { link, reason });
+                }
+            }
+            Internal::Halt { code, message } => crate::exit::halt(code, &message),
+        }
+    }
+
+    fn take_client(&mut self, item: ClientInput) {
+        match item {
+            ClientInput::Connect { conn, request, identities } => {
+                let id = conn.id;
+                self.hands.add_client(conn);
+                self.step(Input::Connect { conn: id, request, identities });
+            }
+            ClientInput::Requests { conn, session, identities, requests } => {
+                for (header, body) in requests {
+                    let identities = identities.clone();
+                    self.step(Input::Request { conn, session, header, body, identities });
+                }
+            }
+            ClientInput::Gone(conn) => {
+                self.hands.remove_client(conn);
+                self.step(Input::ConnGone(conn));
+            }
+        }
+    }
+
+    /// Sweeps for active sessions and tells the core the time, where it is due.
+    fn take_time(&mut self) {
+        let now = clock::mono();
+        let due = self.replica.next_deadline().is_some_and(|deadline| deadline <= now);
+        if due || self.swept.elapsed() >= self.sweep_every {
+            self.swept = Instant::now();
+            let touched = self.hands.take_touched();
+            if !touched.is_empty() {
+                self.step(Input::Touched(touched));
+            }
+        }
+        if due {
+            if let Some(delivered) = self.hands.votes_delivered() {
+                self.step(Input::VotesDelivered(delivered));
+            }
+            self.step(Input::Deadline);
+        }
+    }
+
+    fn step(&mut self, input: Input) {
+        self.replica.step(clock::now(), input, &mut self.actions);
+        self.perform();
+    }
+
+    fn perform(&mut self) {
+        for action in self.actions.drain(..) {
+            if self.hands.perform(action) == Outcome::Stopped {
+                self.stopped = true;
+            }
+        }
+    }
+
+    fn end_batch(&mut self) {
+        self.hands.end_batch();
+        let now = clock::mono();
+        if now.since(self.published) >= STATUS_PAUSE_MS {
+            self.published = now;
+            self.stale = false;
+            self.hands.shared().publish(self.replica.status());
+        } else {
+            self.stale = true;
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! The text form of election addresses, and looking up their hosts.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use super::ADDRESSES_PER_DIAL_MAX;
+
+/// A host and its election port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Address {
+    pub host: String,
+    pub port: u16,
+}
+
+impl std::fmt::Display for Address {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&format(&self.host, self.port))
+    }
+}
+
+/// `host:port`, an IPv6 address in brackets.
+pub(super) fn format(host: &str, port: u16) -> String {
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+}
+
+/// Reads the addresses of a handshake, leaving out wildcards, under which nobody can be reached
+/// (`InitialMessage.parse`). The error is the bad address.
+pub(super) fn parse_all(texts: &[String]) -> Result<Vec<Address>, String> {
+    let mut addresses = Vec::new();
+    for text in texts.iter().take(ADDRESSES_PER_DIAL_MAX) {
+        let address = parse(text).ok_or_else(|| text.clone())?;
+        let wildcard = address.host.parse::<IpAddr>().is_ok_and(|ip| ip.is_unspecified());
+        if !wildcard {
+            addresses.push(address);
+        }
+    }
+    Ok(addresses)
+}
+
+fn parse(text: &str) -> Option<Address> {
+    let (host, port) = match text.strip_prefix('[') {
+        Some(rest) => rest.split_once("]:")?,
+        None => text.rsplit_once(':')?,
+    };
+    let port = port.parse().ok()?;
+    (!host.is_empty()).then(|| Address { host: host.to_owned(), port })
+}
+
+/// Asks the resolver anew: names move between machines while servers run. IPv4 comes first, as in Java, so that a server and
+/// its peers mean the same address by a name that has both.
+pub(super) async fn resolve(address: &Address, timeout: Duration) -> io::Result<Vec<SocketAddr>> {
+    let lookup = tokio::net::lookup_host((address.host.as_str(), address.port));
+    let found = tokio::time::timeout(timeout, lookup).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+    let mut found: Vec<SocketAddr> = found.collect();
+    found.sort_by_key(SocketAddr::is_ipv6);
+    found.truncate(ADDRESSES_PER_DIAL_MAX);
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_of_handshakes() {
+        let check = |texts: &[&str], expected: Result<&[(&str, u16)], &str>| {
+            let texts: Vec<String> = texts.iter().map(|text| (*text).to_owned()).collect();
+            let expected = expected.map_err(str::to_owned).map(|list| {
+                list.iter().map(|(host, port)| Address { host: (*host).to_owned(), port: *port }).collect::<Vec<_>>()
+            });
+            assert_eq!(parse_all(&texts), expected, "{texts:?}");
+        };
+        check(&["zk1:3888"], Ok(&[("zk1", 3888)]));
+        check(&["[::1]:3888", "10.0.0.1:3889"], Ok(&[("::1", 3888), ("10.0.0.1", 3889)]));
+        check(&["0.0.0.0:3888"], Ok(&[]));
+        check(&["[::]:3888", "zk1:1"], Ok(&[("zk1", 1)]));
+        check(&[], Ok(&[]));
+        for bad in ["", "zk1", "zk1:", ":3888", "zk1:65536", "zk1:-1", "[::1]", "[::1:3888", "[]:3888"] {
+            check(&[bad], Err(bad));
+        }
+        assert_eq!(format("::1", 3888), "[::1]:3888");
+    }
+}

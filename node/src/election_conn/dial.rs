@@ -1,0 +1,138 @@
+//! Reaching peers: one task per peer that is wanted and not connected.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+use tracing::{debug, info, warn};
+use wire::ServerId;
+
+use super::address::{self, Address};
+use super::{DIAL_SPACING_MS, RETRY_MS_MAX, RETRY_MS_MIN, Shared, connection};
+
+/// How an attempt ended.
+enum Reached {
+    /// The peer has the smaller id: the connection is in use.
+    Connected,
+    /// The peer has the larger id: it knows now that it is wanted and connects back.
+    Asked,
+}
+
+/// Makes sure that somebody tries to reach the peer now.
+pub(super) fn request(shared: &Arc<Shared>, sid: ServerId) {
+    let Some(hurry) = shared.peers.lock().begin_dial(sid) else { return };
+    shared.spawn(dial(Arc::clone(shared), sid, hurry));
+}
+
+/// Tries until the peer is connected, or nothing waits for it any more.
+async fn dial(shared: Arc<Shared>, sid: ServerId, hurry: Arc<Notify>) {
+    let mut retry = Duration::from_millis(RETRY_MS_MIN);
+    let mut hurried = false;
+    loop {
+        let began = Instant::now();
+        let addresses = candidates(&shared, sid);
+        let text = addresses.first().map_or_else(|| "at no known address".to_owned(), Address::to_string);
+        match attempt(&shared, sid, &addresses).await {
+            Ok(Reached::Connected) => {}
+            Ok(Reached::Asked) => debug!(peer = %sid, address = text, "asked the larger id to connect"),
+            Err(error) => {
+                if shared.reports.lock().is_due(sid, retry, Instant::now()) {
+                    let reason = brief(&error);
+                    warn!("peer {sid} {text} unreachable ({reason}), retry in {}ms", retry.as_millis());
+                }
+            }
+        }
+        if !shared.peers.lock().goes_on(sid) {
+            return;
+        }
+        // An attempt the election asked for does not make the regular ones rarer.
+        let wait = retry;
+        if !hurried {
+            retry = (retry * 2).min(Duration::from_millis(RETRY_MS_MAX));
+        }
+        tokio::time::sleep_until(began + Duration::from_millis(DIAL_SPACING_MS)).await;
+        hurried = tokio::time::timeout_at(began + wait, hurry.notified()).await.is_ok();
+        if !shared.peers.lock().goes_on(sid) {
+            return;
+        }
+    }
+}
+
+/// Where its last handshake says, then where the configuration says.
+fn candidates(shared: &Shared, sid: ServerId) -> Vec<Address> {
+    let mut addresses = shared.peers.lock().named(sid);
+    if let Some(spec) = shared.membership.servers.get(&sid) {
+        for configured in &spec.addresses {
+            let address = Address { host: configured.host.clone(), port: configured.election_port };
+            if !addresses.contains(&address) {
+                addresses.push(address);
+            }
+        }
+    }
+    addresses
+}
+
+async fn attempt(shared: &Arc<Shared>, sid: ServerId, addresses: &[Address]) -> io::Result<Reached> {
+    let mut stream = connect(shared, addresses).await?;
+    let introduce = stream.write_all(&shared.introduction);
+    tokio::time::timeout(shared.settings.handshake_timeout, introduce).await.map_err(|_| timed_out())??;
+    if sid > shared.settings.me {
+        return Ok(Reached::Asked);
+    }
+    connection::adopt(shared, sid, stream);
+    Ok(Reached::Connected)
+}
+
+/// Opens a connection to the first address that answers; the error is that of the last one.
+async fn connect(shared: &Shared, addresses: &[Address]) -> io::Result<TcpStream> {
+    let timeout = shared.settings.connect_timeout;
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "not in the configuration");
+    for address in addresses {
+        let resolved = match address::resolve(address, timeout).await {
+            Ok(resolved) => resolved,
+            Err(error) => {
+                last = io::Error::new(error.kind(), format!("host name not resolved: {error}"));
+                continue;
+            }
+        };
+        for target in resolved {
+            match tokio::time::timeout(timeout, open(target, shared.settings.tcp_keep_alive)).await {
+                Ok(Ok(stream)) => return Ok(stream),
+                Ok(Err(error)) => last = error,
+                Err(_) => last = timed_out(),
+            }
+        }
+    }
+    Err(last)
+}
+
+async fn open(target: SocketAddr, keep_alive: bool) -> io::Result<TcpStream> {
+    let socket = if target.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.set_nodelay(true)?;
+    socket.set_keepalive(keep_alive)?;
+    socket.connect(target).await
+}
+
+fn timed_out() -> io::Error {
+    io::Error::from(io::ErrorKind::TimedOut)
+}
+
+fn brief(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => "refused".to_owned(),
+        io::ErrorKind::TimedOut => "timed out".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+/// Says that a peer is back, if its absence was told.
+pub(super) fn reached(shared: &Shared, sid: ServerId) {
+    if shared.reports.lock().reached(sid) {
+        info!("peer {sid} reached");
+    }
+}

@@ -1,0 +1,279 @@
+//! The election port: connections between servers that carry notifications (`QuorumCnxManager`).
+//!
+//! There is one connection per pair of servers, and the one with the larger id opens it. A server with the smaller id that
+//! has something to say opens one too, introduces itself, and closes it: the other then connects back. Notifications go
+//! through a slot per peer that holds one message; a newer message replaces an unsent one, and a new connection begins with
+//! the last message sent on the old one. So messages may be lost or repeated, which the election can bear.
+//!
+//! The module decides nothing about elections. It owns the sockets of its port, and tasks of the runtime it was started in;
+//! [`ElectionNet::send`] and [`ElectionNet::connect_all`] never wait and may be called from any thread.
+//!
+//! Whatever arrives is checked before memory is taken for it; a connection that breaks the protocol is closed with one line
+//! in the log. Handshakes under way, peers and message lengths are bounded.
+
+mod address;
+mod connection;
+mod dial;
+mod listen;
+mod peers;
+mod report;
+#[cfg(test)]
+mod tests;
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::net::TcpListener;
+use tokio::runtime::Handle;
+use tokio::sync::{Semaphore, mpsc, watch};
+use wire::ServerId;
+use wire::election::{Handshake, Notification};
+use zab::quorum::Membership;
+
+use peers::Peers;
+use report::Reports;
+
+/// Connections that have not yet introduced themselves; more are closed at once.
+const HANDSHAKES_PENDING_MAX: usize = 128;
+/// Servers known at a time. Members always have a place; strangers, which may want to join, share what is left.
+const PEERS_MAX: usize = 512;
+/// Addresses tried in one attempt to reach a peer.
+const ADDRESSES_PER_DIAL_MAX: usize = 8;
+/// The wait after the first failed attempt to reach a peer; doubles with each.
+const RETRY_MS_MIN: u64 = 200;
+/// The longest wait between two attempts.
+const RETRY_MS_MAX: u64 = 10_000;
+/// Attempts to reach one peer are at least this far apart, however often the election asks.
+const DIAL_SPACING_MS: u64 = 100;
+/// The wait between attempts to open the port.
+const BIND_RETRY_MS: u64 = 1_000;
+
+const _: () = assert!(DIAL_SPACING_MS <= RETRY_MS_MIN);
+const _: () = assert!(RETRY_MS_MIN <= RETRY_MS_MAX);
+
+/// The configuration of the election port.
+#[derive(Clone, Debug)]
+pub struct ElectionNetSettings {
+    /// This server.
+    pub me: ServerId,
+    /// Listen on every address of this machine, not only on the configured one (`quorumListenOnAllIPs`).
+    pub listen_on_all_ips: bool,
+    /// The longest wait for a connection to open (`cnxTimeout`).
+    pub connect_timeout: Duration,
+    /// The longest wait for a handshake (`quorumCnxnTimeoutMs`, else `tickTime * syncLimit`).
+    pub handshake_timeout: Duration,
+    /// Attempts to open the port, one second apart; 0 never gives up (`electionPortBindRetry`).
+    pub bind_attempts: u32,
+    /// Probe idle connections (`tcpKeepAlive`).
+    pub tcp_keep_alive: bool,
+    /// Send all own addresses in the handshake, which servers before 3.6 do not understand (`multiAddress.enabled`).
+    pub multi_address: bool,
+}
+
+impl ElectionNetSettings {
+    /// The settings of a server that configures nothing.
+    #[must_use]
+    pub fn new(me: ServerId) -> ElectionNetSettings {
+        ElectionNetSettings {
+            me,
+            listen_on_all_ips: false,
+            connect_timeout: Duration::from_secs(5),
+            handshake_timeout: Duration::from_secs(10),
+            bind_attempts: 3,
+            tcp_keep_alive: false,
+            multi_address: false,
+        }
+    }
+}
+
+/// What happens on the election port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ElectionEvent {
+    /// A notification has arrived.
+    Notification {
+        /// The id under which its sender introduced itself.
+        from: ServerId,
+        /// The notification.
+        notification: Notification,
+    },
+    /// Another server introduced itself with this server's id; its connection was closed.
+    DuplicateSid {
+        /// Where it connected from.
+        address: SocketAddr,
+    },
+    /// The port no longer accepts connections, so this server cannot be elected with; the process should exit with code 14.
+    ListenerFailed {
+        /// The port's address and what happened.
+        reason: String,
+    },
+}
+
+/// Why the election port could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum ElectionNetError {
+    /// The membership does not name this server.
+    #[error("server {me} has no election address: server.{me} is missing from the configuration")]
+    NoOwnAddress {
+        /// This server.
+        me: ServerId,
+    },
+    /// All attempts to open the port failed; the process exits with code 14.
+    #[error(
+        "open election port {address}: {source} (after {attempts} attempts). hint: another process may use the port"
+    )]
+    Bind {
+        /// The address.
+        address: String,
+        /// How often it was tried.
+        attempts: u32,
+        /// The last failure.
+        source: std::io::Error,
+    },
+}
+
+/// The open election port.
+pub struct ElectionNet {
+    shared: Arc<Shared>,
+    /// Yields `None` when the last task has ended.
+    ended: mpsc::Receiver<()>,
+}
+
+/// What the tasks have in common.
+struct Shared {
+    settings: ElectionNetSettings,
+    membership: Membership,
+    /// This server's handshake, ready to be sent in one write.
+    introduction: bytes::Bytes,
+    events: Box<dyn Fn(ElectionEvent) + Send + Sync>,
+    runtime: Handle,
+    peers: Mutex<Peers>,
+    reports: Mutex<Reports>,
+    handshakes: Arc<Semaphore>,
+    stop: watch::Sender<bool>,
+    /// Held by every task; taken away at shutdown, after which no task starts.
+    alive: Mutex<Option<mpsc::Sender<()>>>,
+}
+
+impl ElectionNet {
+    /// Opens the port of `settings.me`. `events` is called from the runtime's threads and must not wait; it may drop
+    /// notifications when it has too many.
+    ///
+    /// # Errors
+    /// See [`ElectionNetError`].
+    pub async fn start(
+        settings: ElectionNetSettings,
+        membership: Membership,
+        events: impl Fn(ElectionEvent) + Send + Sync + 'static,
+    ) -> Result<ElectionNet, ElectionNetError> {
+        let listeners = listen::open(&settings, &membership).await?;
+        ElectionNet::on_listeners(listeners, settings, membership, events)
+    }
+
+    /// As [`start`](Self::start), on ports that are open already.
+    fn on_listeners(
+        listeners: Vec<TcpListener>,
+        settings: ElectionNetSettings,
+        membership: Membership,
+        events: impl Fn(ElectionEvent) + Send + Sync + 'static,
+    ) -> Result<ElectionNet, ElectionNetError> {
+        let introduction = introduction(&settings, &membership)?;
+        let (alive, ended) = mpsc::channel(1);
+        let me = settings.me;
+        let peers = Peers::new(membership.servers.keys().copied().filter(|sid| *sid != me));
+        let shared = Arc::new(Shared {
+            settings,
+            membership,
+            introduction,
+            events: Box::new(events),
+            runtime: Handle::current(),
+            peers: Mutex::new(peers),
+            reports: Mutex::new(Reports::default()),
+            handshakes: Arc::new(Semaphore::new(HANDSHAKES_PENDING_MAX)),
+            stop: watch::Sender::new(false),
+            alive: Mutex::new(Some(alive)),
+        });
+        for listener in listeners {
+            shared.spawn(listen::accept(Arc::clone(&shared), listener));
+        }
+        Ok(ElectionNet { shared, ended })
+    }
+
+    /// Sends a notification as soon as the peer can be reached, instead of any that still waits.
+    pub fn send(&self, to: ServerId, notification: &Notification) {
+        debug_assert_ne!(
+            to, self.shared.settings.me,
+            "notifications to the own server are looped back by the election"
+        );
+        if self.shared.peers.lock().put(to, notification.to_frame()) {
+            dial::request(&self.shared, to);
+        }
+    }
+
+    /// Tries at once to reach every peer for which a notification waits.
+    pub fn connect_all(&self) {
+        let missing = self.shared.peers.lock().waiting();
+        for sid in missing {
+            dial::request(&self.shared, sid);
+        }
+    }
+
+    /// Whether any peer has nothing left to be sent (`haveDelivered`).
+    #[must_use]
+    pub fn have_delivered(&self) -> bool {
+        self.shared.peers.lock().any_delivered()
+    }
+
+    /// The peers with a connection, ascending.
+    #[must_use]
+    pub fn connected(&self) -> Vec<ServerId> {
+        self.shared.peers.lock().connected()
+    }
+
+    /// Closes the port and all connections, and waits until nothing is left of them.
+    pub async fn shutdown(mut self) {
+        self.shared.halt();
+        while self.ended.recv().await.is_some() {}
+    }
+}
+
+impl Drop for ElectionNet {
+    fn drop(&mut self) {
+        self.shared.halt();
+    }
+}
+
+impl Shared {
+    fn halt(&self) {
+        self.alive.lock().take();
+        self.stop.send_replace(true);
+    }
+
+    /// Runs a task until it ends or the port closes.
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let Some(alive) = self.alive.lock().clone() else { return };
+        let mut stop = self.stop.subscribe();
+        self.runtime.spawn(async move {
+            tokio::select! {
+                () = task => {}
+                _ = stop.wait_for(|stopped| *stopped) => {}
+            }
+            drop(alive);
+        });
+    }
+}
+
+/// The handshake of this server. V1 with one address unless several may be sent (ZOOKEEPER-3720).
+fn introduction(settings: &ElectionNetSettings, membership: &Membership) -> Result<bytes::Bytes, ElectionNetError> {
+    let me = settings.me;
+    let spec = membership.servers.get(&me).ok_or(ElectionNetError::NoOwnAddress { me })?;
+    let count = if settings.multi_address { spec.addresses.len() } else { 1 };
+    let addresses: Vec<String> =
+        spec.addresses.iter().take(count).map(|own| address::format(&own.host, own.election_port)).collect();
+    if addresses.is_empty() {
+        return Err(ElectionNetError::NoOwnAddress { me });
+    }
+    Ok(Handshake { sid: me, addresses }.to_bytes())
+}

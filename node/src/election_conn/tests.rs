@@ -1,0 +1,449 @@
+//! Election ports over real sockets of this machine. Nothing sleeps: tests wait for what they await, up to a deadline.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use wire::election::ServerState;
+use wire::{Epoch, Zxid};
+
+use super::*;
+
+const DEADLINE: Duration = Duration::from_secs(10);
+
+async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(DEADLINE, future).await.unwrap_or_else(|_| panic!("waited in vain for {what}"))
+}
+
+/// Waits for a state that no event announces.
+async fn until(what: &str, condition: impl Fn() -> bool) {
+    within(what, async {
+        while !condition() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    })
+    .await;
+}
+
+struct Port {
+    net: ElectionNet,
+    events: mpsc::UnboundedReceiver<ElectionEvent>,
+    address: SocketAddr,
+}
+
+impl Port {
+    async fn next(&mut self) -> ElectionEvent {
+        within("an event", self.events.recv()).await.expect("the port is open")
+    }
+
+    /// The next event, which must be a notification of `from`.
+    async fn notification(&mut self, from: i64) -> Notification {
+        match self.next().await {
+            ElectionEvent::Notification { from: sender, notification } if sender == ServerId(from) => notification,
+            other => panic!("expected a notification of {from}, got {other:?}"),
+        }
+    }
+
+    /// Waits until a given notification arrives; repetitions of older ones may come before it.
+    async fn expect(&mut self, from: i64, round: i64) {
+        while self.notification(from).await.round != round {}
+    }
+
+    async fn dial(&self) -> TcpStream {
+        TcpStream::connect(self.address).await.unwrap()
+    }
+}
+
+fn notification(round: i64) -> Notification {
+    Notification {
+        state: ServerState::Looking,
+        leader: ServerId(3),
+        zxid: Zxid(5),
+        round,
+        peer_epoch: Epoch(1),
+        version: Notification::VERSION,
+        config: Some("version=0".to_owned()),
+    }
+}
+
+/// An address of this machine that no other test uses: a port that one test closes is not taken by another.
+fn own_address() -> Ipv4Addr {
+    static COUNT: AtomicU16 = AtomicU16::new(0);
+    let [high, low] = COUNT.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+    Ipv4Addr::new(127, 77, high, low)
+}
+
+/// An open port for each id.
+async fn reserve(sids: &[i64]) -> (Vec<TcpListener>, Membership) {
+    let host = own_address();
+    let mut listeners = Vec::new();
+    let mut text = String::new();
+    for sid in sids {
+        let listener = TcpListener::bind((host, 0)).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        text.push_str(&format!("server.{sid}={host}:1:{port}\n"));
+        listeners.push(listener);
+    }
+    (listeners, Membership::parse(&text).unwrap())
+}
+
+fn open(me: i64, listener: TcpListener, membership: &Membership) -> Port {
+    open_with(ElectionNetSettings::new(ServerId(me)), listener, membership)
+}
+
+fn open_with(settings: ElectionNetSettings, listener: TcpListener, membership: &Membership) -> Port {
+    let address = listener.local_addr().unwrap();
+    let (sender, events) = mpsc::unbounded_channel();
+    let report = move |event| drop(sender.send(event));
+    let net = ElectionNet::on_listeners(vec![listener], settings, membership.clone(), report).unwrap();
+    Port { net, events, address }
+}
+
+async fn two_ports() -> (Port, Port) {
+    let (mut listeners, membership) = reserve(&[1, 2]).await;
+    let two = open(2, listeners.pop().unwrap(), &membership);
+    let one = open(1, listeners.pop().unwrap(), &membership);
+    (one, two)
+}
+
+fn frame(round: i64) -> Vec<u8> {
+    notification(round).to_frame().to_vec()
+}
+
+/// Reads until the other side closes; a reset counts.
+async fn closed(stream: &mut TcpStream) {
+    let mut rest = Vec::new();
+    within("the connection to be closed", stream.read_to_end(&mut rest)).await.ok();
+    assert!(rest.is_empty(), "got {rest:?} before the end");
+}
+
+#[tokio::test]
+async fn the_larger_id_connects_and_keeps() {
+    let (mut one, mut two) = two_ports().await;
+    two.net.send(ServerId(1), &notification(1));
+    assert_eq!(one.notification(2).await, notification(1));
+    // The connection carries the other direction as well.
+    one.net.send(ServerId(2), &notification(2));
+    assert_eq!(two.notification(1).await, notification(2));
+    assert_eq!(one.net.connected(), [ServerId(2)]);
+    assert_eq!(two.net.connected(), [ServerId(1)]);
+}
+
+#[tokio::test]
+async fn the_smaller_id_asks_to_be_connected() {
+    let (one, mut two) = two_ports().await;
+    assert!(!one.net.have_delivered(), "nothing was sent");
+    one.net.send(ServerId(2), &notification(1));
+    assert_eq!(two.notification(1).await, notification(1));
+    assert_eq!(one.net.connected(), [ServerId(2)]);
+}
+
+#[tokio::test]
+async fn simultaneous_dials_leave_one_connection() {
+    for round in 0..20 {
+        let (mut one, mut two) = two_ports().await;
+        one.net.send(ServerId(2), &notification(round));
+        two.net.send(ServerId(1), &notification(round));
+        one.expect(2, round).await;
+        two.expect(1, round).await;
+        // Whichever connection is left works both ways.
+        one.net.send(ServerId(2), &notification(round + 100));
+        two.net.send(ServerId(1), &notification(round + 100));
+        one.expect(2, round + 100).await;
+        two.expect(1, round + 100).await;
+        within("both ports to close", async {
+            one.net.shutdown().await;
+            two.net.shutdown().await;
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn the_handshake_is_one_segment_of_apaches_bytes() {
+    let (mut listeners, membership) = reserve(&[1, 3]).await;
+    let three = open(3, listeners.pop().unwrap(), &membership);
+    let peer = listeners.pop().unwrap();
+    three.net.send(ServerId(1), &notification(1));
+    let (mut stream, _) = within("a connection", peer.accept()).await.unwrap();
+    let address = three.address.to_string();
+    let mut expected = vec![0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0];
+    expected.push(u8::try_from(address.len()).unwrap());
+    expected.extend_from_slice(address.as_bytes());
+    let mut first = vec![0; expected.len()];
+    // A single read: servers that do not loop must get it whole.
+    let count = within("the handshake", stream.read(&mut first)).await.unwrap();
+    assert_eq!(first[..count], expected);
+    let mut body = vec![0; frame(1).len()];
+    within("the notification", stream.read_exact(&mut body)).await.unwrap();
+    assert_eq!(body, frame(1));
+}
+
+#[tokio::test]
+async fn handshakes_of_all_versions_are_read() {
+    let old = 5i64.to_be_bytes().to_vec();
+    let v1 = Handshake { sid: ServerId(6), addresses: vec!["zk6:3888".to_owned()] }.to_bytes().to_vec();
+    let v2 = Handshake { sid: ServerId(7), addresses: vec!["zk7:3888".to_owned(), "[::1]:3888".to_owned()] };
+    let (mut listeners, membership) = reserve(&[1]).await;
+    let mut one = open(1, listeners.pop().unwrap(), &membership);
+    for (sid, handshake) in [(5, old), (6, v1), (7, v2.to_bytes().to_vec())] {
+        let mut stream = one.dial().await;
+        // Byte by byte, with the first notification on its heels.
+        for byte in handshake.iter().chain(&frame(sid)) {
+            stream.write_all(&[*byte]).await.unwrap();
+        }
+        assert_eq!(one.notification(sid).await, notification(sid));
+        one.net.send(ServerId(sid), &notification(40));
+        let mut answer = vec![0; frame(40).len()];
+        within("the answer", stream.read_exact(&mut answer)).await.unwrap();
+        assert_eq!(answer, frame(40));
+    }
+    until("the ends of the connections", || one.net.connected().is_empty()).await;
+}
+
+#[tokio::test]
+async fn a_smaller_id_is_connected_back_where_it_says() {
+    // Server 1 is configured at an address where nobody listens; its handshake names the right one.
+    let (mut listeners, membership) = reserve(&[1, 2]).await;
+    let two = open(2, listeners.pop().unwrap(), &membership);
+    drop(listeners);
+    let real = TcpListener::bind((own_address(), 0)).await.unwrap();
+    two.net.send(ServerId(1), &notification(9));
+    let mut stream = two.dial().await;
+    let address = real.local_addr().unwrap().to_string();
+    stream.write_all(&Handshake { sid: ServerId(1), addresses: vec![address] }.to_bytes()).await.unwrap();
+    closed(&mut stream).await;
+    let (mut stream, _) = within("the connection back", real.accept()).await.unwrap();
+    let mut bytes = vec![0; two.net.shared.introduction.len() + frame(9).len()];
+    within("handshake and message", stream.read_exact(&mut bytes)).await.unwrap();
+    assert!(bytes.ends_with(&frame(9)));
+}
+
+#[tokio::test]
+async fn a_new_connection_replaces_the_old_and_repeats_the_last_message() {
+    let (mut listeners, membership) = reserve(&[1, 2]).await;
+    let _two = listeners.pop().unwrap();
+    let one = open(1, listeners.pop().unwrap(), &membership);
+    let handshake = Handshake { sid: ServerId(2), addresses: vec!["127.0.0.1:1".to_owned()] }.to_bytes();
+    let mut first = one.dial().await;
+    first.write_all(&handshake).await.unwrap();
+    until("the first connection", || one.net.connected() == [ServerId(2)]).await;
+    one.net.send(ServerId(2), &notification(1));
+    let mut body = vec![0; frame(1).len()];
+    within("the message", first.read_exact(&mut body)).await.unwrap();
+    assert_eq!(body, frame(1));
+    let mut second = one.dial().await;
+    second.write_all(&handshake).await.unwrap();
+    closed(&mut first).await;
+    within("the message again", second.read_exact(&mut body)).await.unwrap();
+    assert_eq!(body, frame(1));
+    assert!(one.net.have_delivered());
+}
+
+#[tokio::test]
+async fn only_the_latest_message_waits() {
+    let (mut listeners, membership) = reserve(&[1, 2]).await;
+    let two_address = listeners[1].local_addr().unwrap();
+    let listener_two = listeners.pop().unwrap();
+    drop(listener_two);
+    let one = open(1, listeners.pop().unwrap(), &membership);
+    for round in 1..50 {
+        one.net.send(ServerId(2), &notification(round));
+    }
+    assert!(!one.net.have_delivered());
+    let listener = TcpListener::bind(two_address).await.unwrap();
+    let mut two = open(2, listener, &membership);
+    one.net.connect_all();
+    assert_eq!(two.notification(1).await.round, 49);
+    until("the slot to be empty", || one.net.have_delivered()).await;
+}
+
+#[tokio::test]
+async fn send_works_from_a_thread_without_a_runtime() {
+    let (one, mut two) = two_ports().await;
+    std::thread::scope(|scope| {
+        scope.spawn(|| one.net.send(ServerId(2), &notification(7)));
+    });
+    assert_eq!(two.notification(1).await.round, 7);
+}
+
+#[tokio::test]
+async fn a_restarted_peer_is_found_again() {
+    let (mut one, two) = two_ports().await;
+    two.net.send(ServerId(1), &notification(1));
+    one.expect(2, 1).await;
+    let (address, membership) = (two.address, two.net.shared.membership.clone());
+    two.net.shutdown().await;
+    until("the connection to end", || one.net.connected().is_empty()).await;
+    one.net.send(ServerId(2), &notification(2));
+    let mut two = open(2, TcpListener::bind(address).await.unwrap(), &membership);
+    // Nobody asks again: the port itself tries until the message is delivered.
+    two.expect(1, 2).await;
+}
+
+#[tokio::test]
+async fn garbage_closes_only_its_own_connection() {
+    let (mut listeners, membership) = reserve(&[1, 2]).await;
+    listeners.pop();
+    let mut one = open(1, listeners.pop().unwrap(), &membership);
+    let long = i32::try_from(wire::election::ADDRESS_BYTES_MAX).unwrap() + 1;
+    let v1 = |sid: i64, length: i32, text: &[u8]| {
+        let mut bytes = wire::election::HANDSHAKE_V1.to_be_bytes().to_vec();
+        bytes.extend(sid.to_be_bytes());
+        bytes.extend(length.to_be_bytes());
+        bytes.extend(text);
+        bytes
+    };
+    let good = v1(2, 5, b"zk2:1");
+    let with = |tail: &[u8]| [good.as_slice(), tail].concat();
+    let bad = [
+        (-1i64).to_be_bytes().to_vec(),
+        b"\xff\xff\xff\xff\xff\xff\x00\x02and more than that".to_vec(),
+        v1(2, 0, b""),
+        v1(2, -1, b""),
+        v1(2, long, b""),
+        v1(2, i32::MAX, b""),
+        v1(2, 3, b"\xff\xfe\xfd"),
+        v1(2, 3, b"zk2"),
+        v1(-7, 5, b"zk2:1"),
+        i64::MAX.to_be_bytes().to_vec(),
+        with(&0i32.to_be_bytes()),
+        with(&(-1i32).to_be_bytes()),
+        with(&(512 * 1024 + 1i32).to_be_bytes()),
+        with(b"GET / HTTP/1.1\r\n\r\n"),
+    ];
+    for bytes in bad {
+        let mut stream = one.dial().await;
+        stream.write_all(&bytes).await.unwrap();
+        closed(&mut stream).await;
+    }
+    // A notification too short or with an unknown state is skipped; what follows it counts.
+    let mut stream = one.dial().await;
+    let mut odd = frame(1);
+    odd[7] = 9;
+    let tail = [&3i32.to_be_bytes()[..], b"abc", &odd, &36i32.to_be_bytes(), &[0; 36], &frame(8)].concat();
+    stream.write_all(&with(&tail)).await.unwrap();
+    assert_eq!(one.notification(2).await, notification(8));
+}
+
+#[tokio::test]
+async fn an_own_id_is_reported() {
+    let (mut listeners, membership) = reserve(&[1]).await;
+    let mut one = open(1, listeners.pop().unwrap(), &membership);
+    let mut stream = one.dial().await;
+    let address = stream.local_addr().unwrap();
+    stream.write_all(&one.net.shared.introduction).await.unwrap();
+    assert_eq!(one.next().await, ElectionEvent::DuplicateSid { address });
+    closed(&mut stream).await;
+}
+
+#[tokio::test]
+async fn silent_connections_end_and_are_bounded() {
+    let (mut listeners, membership) = reserve(&[1]).await;
+    let timeout = Duration::from_millis(300);
+    let settings = ElectionNetSettings { handshake_timeout: timeout, ..ElectionNetSettings::new(ServerId(1)) };
+    let one = open_with(settings, listeners.pop().unwrap(), &membership);
+    let mut silent = Vec::new();
+    for _ in 0..HANDSHAKES_PENDING_MAX + 20 {
+        let mut stream = one.dial().await;
+        stream.write_all(&[0xff; 3]).await.ok();
+        silent.push(stream);
+    }
+    for stream in &mut silent {
+        closed(stream).await;
+    }
+    assert_eq!(one.net.shared.handshakes.available_permits(), HANDSHAKES_PENDING_MAX);
+}
+
+#[tokio::test]
+async fn strangers_are_bounded() {
+    let (mut listeners, membership) = reserve(&[1]).await;
+    let one = open(1, listeners.pop().unwrap(), &membership);
+    for sid in 2..i64::try_from(PEERS_MAX).unwrap() + 2 {
+        one.net.shared.peers.lock().connect(ServerId(sid)).unwrap();
+    }
+    let mut stream = one.dial().await;
+    stream.write_all(&9999i64.to_be_bytes()).await.unwrap();
+    closed(&mut stream).await;
+    // Sending to one more is ignored rather than fatal; the place of one that is gone is free.
+    one.net.send(ServerId(9998), &notification(1));
+    assert!(one.net.have_delivered());
+    one.net.shared.peers.lock().disconnected(ServerId(7), 6);
+    let mut stream = one.dial().await;
+    stream.write_all(&9999i64.to_be_bytes()).await.unwrap();
+    until("the newcomer", || one.net.connected().contains(&ServerId(9999))).await;
+}
+
+#[tokio::test]
+async fn a_member_always_has_a_place() {
+    let (mut listeners, membership) = reserve(&[1, 600]).await;
+    let mut member = open(600, listeners.pop().unwrap(), &membership);
+    let one = open(1, listeners.pop().unwrap(), &membership);
+    let mut strangers = 0;
+    for sid in 700..2_000 {
+        strangers += usize::from(one.net.shared.peers.lock().connect(ServerId(sid)).is_some());
+    }
+    assert_eq!(strangers, PEERS_MAX - 1);
+    one.net.send(ServerId(600), &notification(3));
+    member.expect(1, 3).await;
+}
+
+#[tokio::test]
+async fn ports_are_opened_as_configured() {
+    let check = async |host: &str, all: bool, expected: &str| {
+        // Port 0 lets the kernel choose; a configuration would not.
+        let membership = Membership::parse(&format!("server.1={host}:1:0")).unwrap();
+        let settings = ElectionNetSettings { listen_on_all_ips: all, ..ElectionNetSettings::new(ServerId(1)) };
+        let listeners = listen::open(&settings, &membership).await.unwrap();
+        let addresses: Vec<SocketAddr> = listeners.iter().map(|listener| listener.local_addr().unwrap()).collect();
+        assert_eq!(addresses.len(), 1);
+        let kind = if addresses[0].ip().is_unspecified() { "wildcard" } else { "configured" };
+        assert_eq!(kind, expected, "{host}, all addresses: {all}");
+        TcpStream::connect((Ipv4Addr::LOCALHOST, addresses[0].port())).await.unwrap();
+    };
+    check("127.0.0.1", false, "configured").await;
+    check("localhost", false, "configured").await;
+    check("127.0.0.1", true, "wildcard").await;
+    // Neither a name nobody knows nor the address of another machine keeps a server from starting.
+    check("no-such-host.invalid", false, "wildcard").await;
+    check("192.0.2.1", false, "wildcard").await;
+}
+
+#[tokio::test]
+async fn a_taken_port_is_an_error() {
+    let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let membership = Membership::parse(&format!("server.1=127.0.0.1:1:{port}")).unwrap();
+    let settings = ElectionNetSettings { bind_attempts: 1, ..ElectionNetSettings::new(ServerId(1)) };
+    let error = ElectionNet::start(settings.clone(), membership, |_| {}).await.err().expect("the port is taken");
+    let text = error.to_string();
+    assert!(text.starts_with(&format!("open election port 127.0.0.1:{port}: ")), "{text}");
+    let error = ElectionNet::start(settings, Membership::default(), |_| {}).await.err().unwrap();
+    assert!(matches!(error, ElectionNetError::NoOwnAddress { me: ServerId(1) }), "{error}");
+}
+
+#[tokio::test]
+async fn shutdown_leaves_nothing_behind() {
+    let (mut listeners, membership) = reserve(&[1, 2, 3]).await;
+    let two = open(2, listeners.remove(1), &membership);
+    let calls = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&calls);
+    let (address, listener) = (listeners[0].local_addr().unwrap(), listeners.remove(0));
+    let count = move |_| {
+        counted.fetch_add(1, Ordering::Relaxed);
+    };
+    let settings = ElectionNetSettings::new(ServerId(1));
+    let one = ElectionNet::on_listeners(vec![listener], settings, membership.clone(), count).unwrap();
+    two.net.send(ServerId(1), &notification(1));
+    until("the message", || calls.load(Ordering::Relaxed) == 1).await;
+    // One peer is connected, another is being dialled, a third connection is silent.
+    one.send(ServerId(3), &notification(1));
+    let _silent = TcpStream::connect(address).await.unwrap();
+    let shared = Arc::downgrade(&one.shared);
+    within("the port to close", one.shutdown()).await;
+    assert_eq!(shared.strong_count(), 0, "a task still runs");
+    TcpListener::bind(address).await.expect("the port is free again");
+}

@@ -1,0 +1,44 @@
+//! The driver's queue for everything but clients: links, votes, the disk, signals.
+
+use crate::link::Link;
+use replica::Input;
+use std::sync::Arc;
+use wire::ServerId;
+use wire::quorum::QuorumPacket;
+use zab::LinkId;
+
+/// Something from inside the server or from its peers.
+#[derive(Debug)]
+pub enum Internal {
+    /// An input for the core as it is.
+    Input(Input),
+    /// Packets of one link in their order: all that one read of its socket brought.
+    Packets(LinkId, Vec<QuorumPacket>),
+    /// A link stands.
+    LinkUp {
+        /// The link.
+        link: Arc<Link>,
+        /// The leader we dialled, or `None` for an accepted link.
+        dialled: Option<ServerId>,
+    },
+    /// A snapshot arrived on a link.
+    Snapshot {
+        /// The link.
+        link: LinkId,
+        /// The zxid of the SNAP packet.
+        zxid: wire::Zxid,
+        /// The decoded tree.
+        tree: Box<tree::Tree>,
+    },
+    /// Bytes of a snapshot have moved on a link.
+    LinkProgress(LinkId),
+    /// A link is gone.
+    LinkGone(LinkId, String),
+    /// Something happened after which the process cannot go on.
+    Halt {
+        /// The exit code.
+        code: i32,
+        /// Why.
+        message: String,
+    },
+}

@@ -1,0 +1,410 @@
+//! The quorum port, both ways: a leader accepts learners, a learner dials its leader (`LearnerHandler`, `Learner`).
+//!
+//! Each link has a reader task, which cuts the stream into packets and hands each read's worth to the driver at once, and a
+//! writer task, which sends what the driver queued ([`Link`]). There is no length prefix: a packet ends where its fields
+//! end, and behind a SNAP packet stands a snapshot without any frame. Deadlines are the core's; only errors of the sockets
+//! and bytes that are no packets end a link from here.
+
+use crate::client_listener::{Place, bind};
+use crate::config::Listen;
+use crate::exit;
+use crate::inbox::Internal;
+use crate::limits::{
+    ACCEPT_PAUSE, BIND_PAUSE, BIND_TRIES, CLOSE_FLUSH, DIAL_TRIES, LINK_PROGRESS_EVERY, LINK_READ_BYTES, LINKS_MAX,
+    LISTEN_BACKLOG, SNAPSHOT_CHUNK_BYTES,
+};
+use crate::link::{Link, Work};
+use crate::recovery::{ConfigNode, Recovery};
+use crate::snapshot_stream::{SnapshotStream, StreamError};
+use bytes::BytesMut;
+use replica::SharedTree;
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream, lookup_host};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
+use tree::image;
+use wire::quorum::{PacketType, QuorumPacket};
+use wire::{DecodeError, ServerId, Zxid};
+use zab::LinkId;
+use zab::quorum::Membership;
+
+/// What the quorum port needs to know.
+pub struct LinkSettings {
+    /// Who is where.
+    pub membership: Membership,
+    /// Where to listen.
+    pub listen: Vec<Listen>,
+    /// How long the leader may be dialled in all.
+    pub dial_within: Duration,
+    /// How long one attempt may take.
+    pub connect_timeout: Duration,
+    /// The pause between two attempts.
+    pub dial_pause: Duration,
+    /// The longest data of a packet.
+    pub data_bytes_max: usize,
+    /// How a received snapshot becomes a tree.
+    pub recovery: Recovery,
+}
+
+struct Net {
+    settings: LinkSettings,
+    tree: SharedTree,
+    internal: mpsc::Sender<Internal>,
+    last_accepted: AtomicU64,
+    accepted: AtomicUsize,
+}
+
+/// The quorum port.
+pub struct LinkNet {
+    net: Arc<Net>,
+    runtime: tokio::runtime::Handle,
+    listener: Option<JoinHandle<()>>,
+    /// A listener that was told to end and may still hold the port.
+    ending: Option<JoinHandle<()>>,
+}
+
+impl LinkNet {
+    /// A closed port. Tasks run in the calling runtime.
+    #[must_use]
+    pub fn new(settings: LinkSettings, tree: SharedTree, internal: mpsc::Sender<Internal>) -> LinkNet {
+        let (last_accepted, accepted) = (AtomicU64::new(0), AtomicUsize::new(0));
+        let net = Arc::new(Net { settings, tree, internal, last_accepted, accepted });
+        LinkNet { net, runtime: tokio::runtime::Handle::current(), listener: None, ending: None }
+    }
+
+    /// Opens the port.
+    pub fn listen(&mut self) {
+        let (net, before) = (self.net.clone(), self.ending.take());
+        self.listener = Some(self.runtime.spawn(async move {
+            if let Some(before) = before {
+                // Cancelled tasks end with an error that says so.
+                let _ = before.await;
+            }
+            net.listen().await;
+        }));
+    }
+
+    /// Closes the port; links stay.
+    pub fn stop_listening(&mut self) {
+        if let Some(listener) = self.listener.take() {
+            listener.abort();
+            self.ending = Some(listener);
+        }
+    }
+
+    /// Whether the port is open or being opened.
+    #[must_use]
+    pub fn is_listening(&self) -> bool {
+        self.listener.is_some()
+    }
+
+    /// Dials the leader; the outcome comes as [`Internal::LinkUp`] or [`Internal::LinkGone`].
+    pub fn dial(&self, link: Arc<Link>, leader: ServerId) {
+        let net = self.net.clone();
+        self.runtime.spawn(async move {
+            match net.reach(&link, leader).await {
+                Ok(stream) => net.run(link, stream, Some(leader)).await,
+                Err(reason) => net.tell(Internal::LinkGone(link.id, reason)).await,
+            }
+        });
+    }
+}
+
+impl Net {
+    async fn tell(&self, item: Internal) {
+        // Closed only when the driver has ended, that is when the process stops.
+        let _ = self.internal.send(item).await;
+    }
+
+    async fn listen(self: Arc<Self>) {
+        let mut accepting = tokio::task::JoinSet::new();
+        for place in &self.settings.listen {
+            match self.bind(place).await {
+                Ok(listener) => {
+                    accepting.spawn(self.clone().accept(listener));
+                }
+                Err(error) => {
+                    let host = place.host.as_deref().unwrap_or("*");
+                    let message = format!(
+                        "bind quorum port {host}:{}: {error}. hint: another process uses it, or the address in this server's server.N line is not this machine's (quorumListenOnAllIPs=true listens on all)",
+                        place.port
+                    );
+                    self.tell(Internal::Halt { code: exit::BIND_QUORUM_PORT, message }).await;
+                }
+            }
+        }
+        // Dropped with this task, which lets go of the ports.
+        while accepting.join_next().await.is_some() {}
+    }
+
+    async fn bind(&self, listen: &Listen) -> io::Result<TcpListener> {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            match bind_listen(listen).await {
+                Ok(listener) => return Ok(listener),
+                Err(error) if tries >= BIND_TRIES => return Err(error),
+                Err(error) => tracing::warn!(port = listen.port, "bind quorum port: {error}; tried again"),
+            }
+            sleep(BIND_PAUSE).await;
+        }
+    }
+
+    async fn accept(self: Arc<Self>, listener: TcpListener) {
+        loop {
+            match listener.accept().await {
+                Ok((stream, peer)) if self.accepted.load(Relaxed) >= LINKS_MAX => {
+                    tracing::warn!(%peer, "refuse quorum connection: {LINKS_MAX} are open already");
+                    drop(stream);
+                }
+                Ok((stream, _)) => {
+                    let link = Arc::new(Link::new(LinkId(self.last_accepted.fetch_add(1, Relaxed) + 1)));
+                    let net = self.clone();
+                    tokio::spawn(async move {
+                        net.accepted.fetch_add(1, Relaxed);
+                        net.clone().run(link, stream, None).await;
+                        net.accepted.fetch_sub(1, Relaxed);
+                    });
+                }
+                Err(error) => {
+                    tracing::warn!("accept a learner: {error}");
+                    sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    /// Up to [`DIAL_TRIES`] attempts; the name is looked up for each, because a server that moved has a new address.
+    async fn reach(&self, link: &Link, leader: ServerId) -> Result<TcpStream, String> {
+        let Some(server) = self.settings.membership.servers.get(&leader) else {
+            return Err(format!("leader {leader} is not in the server list"));
+        };
+        let started = Instant::now();
+        let mut reason = format!("server.{leader} has no address");
+        for attempt in 1..=DIAL_TRIES {
+            for address in &server.addresses {
+                let left = self.settings.dial_within.saturating_sub(started.elapsed());
+                if left.is_zero() || link.is_closed() {
+                    return Err(reason);
+                }
+                let host = (address.host.as_str(), address.quorum_port);
+                match timeout(left.min(self.settings.connect_timeout), connect(host)).await {
+                    Ok(Ok(stream)) => return Ok(stream),
+                    Ok(Err(error)) => reason = format!("connect to {}:{}: {error}", host.0, host.1),
+                    Err(_) => reason = format!("connect to {}:{}: timed out", host.0, host.1),
+                }
+            }
+            if attempt < DIAL_TRIES {
+                sleep(self.settings.dial_pause).await;
+            }
+        }
+        Err(reason)
+    }
+
+    /// Both directions of a link, until it ends.
+    async fn run(self: Arc<Self>, link: Arc<Link>, stream: TcpStream, dialled: Option<ServerId>) {
+        let peer = match stream.set_nodelay(true).and_then(|()| stream.peer_addr()) {
+            Ok(peer) => peer,
+            Err(error) => return self.tell(Internal::LinkGone(link.id, error.to_string())).await,
+        };
+        let (read, write) = stream.into_split();
+        self.tell(Internal::LinkUp { link: link.clone(), dialled }).await;
+        let reader = Reader { net: self.clone(), id: link.id, stream: read, input: BytesMut::new() };
+        let writer = Writer { net: self.clone(), link: link.clone(), stream: write };
+        // Whichever ends first ends the other.
+        let reason = tokio::select! {
+            reason = reader.run() => reason,
+            reason = writer.run() => reason,
+        };
+        if let Some(reason) = reason {
+            if reason.is_protocol() {
+                tracing::warn!(%peer, "close quorum connection: {reason}");
+            }
+            self.tell(Internal::LinkGone(link.id, format!("{peer}: {reason}"))).await;
+        }
+    }
+}
+
+async fn bind_listen(listen: &Listen) -> io::Result<TcpListener> {
+    let Some(host) = &listen.host else { return bind(Place::Everywhere(listen.port), LISTEN_BACKLOG) };
+    let mut last = io::Error::new(io::ErrorKind::NotFound, format!("{host} has no address"));
+    for address in lookup_host((host.as_str(), listen.port)).await? {
+        match bind(Place::of(address), LISTEN_BACKLOG) {
+            Ok(listener) => return Ok(listener),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+async fn connect(host: (&str, u16)) -> io::Result<TcpStream> {
+    let addresses: Vec<SocketAddr> = lookup_host(host).await?.collect();
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    for address in addresses {
+        match TcpStream::connect(address).await {
+            Ok(stream) => return Ok(stream),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+/// Why a link ends.
+#[derive(Debug, thiserror::Error)]
+enum Ending {
+    #[error("closed by the peer")]
+    Closed,
+    #[error("{0}")]
+    Socket(#[from] io::Error),
+    #[error("no quorum packet: {0}")]
+    Packet(#[from] DecodeError),
+    #[error("receive a snapshot: {0}")]
+    Snapshot(#[from] StreamError),
+    #[error("send a snapshot: {0}")]
+    Replaced(#[from] image::TreeReplaced),
+}
+
+impl Ending {
+    /// Whether the peer sent something that it must not.
+    fn is_protocol(&self) -> bool {
+        matches!(self, Ending::Packet(_) | Ending::Snapshot(_))
+    }
+}
+
+struct Reader {
+    net: Arc<Net>,
+    id: LinkId,
+    stream: OwnedReadHalf,
+    input: BytesMut,
+}
+
+impl Reader {
+    async fn run(mut self) -> Option<Ending> {
+        loop {
+            if let Err(ending) = self.read_once().await {
+                return Some(ending);
+            }
+        }
+    }
+
+    async fn fill(&mut self) -> Result<(), Ending> {
+        self.input.reserve(LINK_READ_BYTES);
+        match self.stream.read_buf(&mut self.input).await? {
+            0 => Err(Ending::Closed),
+            _ => Ok(()),
+        }
+    }
+
+    async fn read_once(&mut self) -> Result<(), Ending> {
+        self.fill().await?;
+        let mut packets = Vec::new();
+        let bad = loop {
+            match QuorumPacket::parse(&mut self.input, self.net.settings.data_bytes_max) {
+                Ok(Some(packet)) if packet.kind == PacketType::Snap => {
+                    self.hand_over(std::mem::take(&mut packets)).await;
+                    self.receive_snapshot(packet.zxid).await?;
+                }
+                Ok(Some(packet)) => packets.push(packet),
+                Ok(None) => break Ok(()),
+                Err(error) => break Err(error),
+            }
+        };
+        // What came before the bad bytes is good.
+        self.hand_over(packets).await;
+        Ok(bad?)
+    }
+
+    async fn hand_over(&self, packets: Vec<QuorumPacket>) {
+        if !packets.is_empty() {
+            self.net.tell(Internal::Packets(self.id, packets)).await;
+        }
+    }
+
+    /// The stream behind a SNAP packet: a snapshot's body, then the signature.
+    async fn receive_snapshot(&mut self, zxid: Zxid) -> Result<(), Ending> {
+        tracing::info!(%zxid, "receive a snapshot from the leader");
+        let mut stream = SnapshotStream::new(self.net.settings.recovery.loader_settings());
+        let mut reported = Instant::now();
+        let mut tree = loop {
+            if let Some(tree) = stream.push(&mut self.input)? {
+                break tree;
+            }
+            if reported.elapsed() >= LINK_PROGRESS_EVERY {
+                reported = Instant::now();
+                self.net.tell(Internal::LinkProgress(self.id)).await;
+            }
+            self.fill().await?;
+        };
+        tree.set_last_zxid(zxid);
+        if let Some(ConfigNode { text, version }) = &self.net.settings.recovery.config_node {
+            // Without reconfiguration the own configuration counts, not the leader's (`Learner.syncWithLeader`).
+            tree.set_config_node(text.as_bytes(), *version, crate::clock::wall());
+        }
+        self.net.tell(Internal::Snapshot { link: self.id, zxid, tree: Box::new(tree) }).await;
+        Ok(())
+    }
+}
+
+struct Writer {
+    net: Arc<Net>,
+    link: Arc<Link>,
+    stream: OwnedWriteHalf,
+}
+
+impl Writer {
+    /// Answers `None` where the link was closed by the core, which knows.
+    async fn run(mut self) -> Option<Ending> {
+        loop {
+            let link = &self.link;
+            let done = match poll_fn(|context| link.poll_work(context)).await {
+                Work::Bytes(bytes) => self.send(&bytes).await,
+                Work::Snapshot(zxid) => self.send_snapshot(zxid).await,
+                Work::Close => {
+                    // The peer may be gone already; there is nothing to tell anybody.
+                    let _ = timeout(CLOSE_FLUSH, self.stream.shutdown()).await;
+                    return None;
+                }
+            };
+            if let Err(ending) = done {
+                return Some(ending);
+            }
+        }
+    }
+
+    async fn send(&mut self, bytes: &[u8]) -> Result<(), Ending> {
+        Ok(self.stream.write_all(bytes).await?)
+    }
+
+    async fn send_snapshot(&mut self, zxid: Zxid) -> Result<(), Ending> {
+        let mut chunk = BytesMut::with_capacity(SNAPSHOT_CHUNK_BYTES);
+        QuorumPacket::bare(PacketType::Snap, zxid).encode(&mut chunk);
+        let mut body = image::Writer::new(&self.net.tree.read());
+        let (mut sent, mut reported) = (0, Instant::now());
+        loop {
+            let more = body.next_chunk(&self.net.tree.read(), &mut chunk, SNAPSHOT_CHUNK_BYTES)?;
+            if !more {
+                SnapshotStream::sign(&mut chunk);
+            }
+            self.send(&chunk).await?;
+            sent += chunk.len();
+            chunk.clear();
+            if !more {
+                break;
+            }
+            if reported.elapsed() >= LINK_PROGRESS_EVERY {
+                reported = Instant::now();
+                self.net.tell(Internal::LinkProgress(self.link.id)).await;
+            }
+        }
+        tracing::info!(%zxid, bytes = sent, "sent a snapshot");
+        Ok(())
+    }
+}

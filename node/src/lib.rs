@@ -1,0 +1,37 @@
+//! The process around the core: sockets, disk, clock, signals.
+//!
+//! ```text
+//! clients ── client_conn ──┐                        ┌── disk (log, epochs, snapshots)
+//! votes ──── election_conn ├──> driver: Replica ────┤
+//! learners ─ learner_conn ─┘      one thread        └──> outboxes, links
+//! ```
+//! It decides nothing that the protocol could decide: it turns bytes into inputs and actions into bytes. Reads do not pass
+//! through the driver: a connection's task answers them from the shared tree.
+
+pub mod actions;
+pub mod client_conn;
+pub mod client_listener;
+pub mod clients;
+pub mod clock;
+pub mod config;
+pub mod connection;
+pub mod disk;
+pub mod driver;
+pub mod election_conn;
+pub mod epochs;
+pub mod exit;
+pub mod four_letter;
+pub mod frames;
+pub mod inbox;
+pub mod learner_conn;
+pub mod limits;
+pub mod link;
+pub mod outbox;
+pub mod recovery;
+pub mod requests;
+pub mod server;
+pub mod settings;
+pub mod shared;
+pub mod snapshot_stream;
+pub mod snapshots;
+pub mod telemetry;

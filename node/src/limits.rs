@@ -1,0 +1,52 @@
+//! Every bound and pause of the process that the core does not set ([`replica::limits`] has the pipeline's).
+
+use std::time::Duration;
+
+/// Bytes of replies made before they are written and the next requests are looked at. A reply can be as long as a frame, a
+/// request for it a dozen bytes: without this bound one receive buffer of reads could ask for gigabytes.
+pub const OUTPUT_BYTES_SOFT_MAX: usize = 1 << 20;
+/// Identities of one connection: each auth packet may add one, and all of them travel with every write.
+pub const IDENTITIES_PER_CONNECTION_MAX: usize = 256;
+/// Room offered to a read from a client's socket while little arrives.
+pub const CLIENT_READ_BYTES_MIN: usize = 4 << 10;
+/// Room offered to a read from a client's socket while it is filled each time.
+pub const CLIENT_READ_BYTES_MAX: usize = 256 << 10;
+/// A buffer that has grown beyond this is given back once it is empty.
+pub const BUFFER_BYTES_KEPT: usize = 64 << 10;
+/// How long a connection that is being closed may take for what was already sent to it.
+pub const CLOSE_FLUSH: Duration = Duration::from_millis(1000);
+/// Pause after a failed `accept` (out of file descriptors): the condition does not pass at once.
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// Connections waiting for `accept` where `clientPortListenBacklog` does not say (Java's default).
+pub const LISTEN_BACKLOG: i32 = 50;
+
+/// Bytes that wait for the disk beyond which clients' requests are not taken (a full or slow disk).
+pub const DISK_QUEUE_BYTES_MAX: usize = 256 << 20;
+/// Pause between two attempts to write to a full disk.
+pub const DISK_FULL_PAUSE: Duration = Duration::from_millis(500);
+/// Pause between two looks at a full disk queue.
+pub const DISK_QUEUE_PAUSE: Duration = Duration::from_millis(5);
+/// Bytes of a snapshot encoded under one read guard of the tree.
+pub const SNAPSHOT_CHUNK_BYTES: usize = 256 << 10;
+
+/// Room offered to a read from a link.
+pub const LINK_READ_BYTES: usize = 128 << 10;
+/// How often the progress of a snapshot on a link is reported.
+pub const LINK_PROGRESS_EVERY: Duration = Duration::from_secs(1);
+/// Attempts to reach the leader (`Learner.connectToLeader`).
+pub const DIAL_TRIES: u32 = 5;
+/// Attempts to bind the quorum port, a second apart (a predecessor may still be letting go of it).
+pub const BIND_TRIES: u32 = 3;
+/// Pause between them.
+pub const BIND_PAUSE: Duration = Duration::from_millis(1000);
+/// Accepted quorum connections at one time; an ensemble has at most 255 servers.
+pub const LINKS_MAX: usize = 512;
+
+/// The longest pause between two sweeps for active sessions.
+pub const SWEEP_MAX: Duration = Duration::from_millis(250);
+/// The least pause between two published copies of the status.
+pub const STATUS_PAUSE_MS: i64 = 5;
+/// How long a clean stop may take before the process ends anyway.
+pub const STOP_PATIENCE: Duration = Duration::from_millis(1800);
+/// Pause between two looks at whether the last clients were served.
+pub const STOP_POLL: Duration = Duration::from_millis(10);

@@ -1,0 +1,157 @@
+//! From the data directory to a tree: the newest usable snapshot, the log behind it, and the last transactions as history
+//! for learners that were away.
+
+use crate::snapshots::SnapshotSettings;
+use bytes::Bytes;
+use std::collections::VecDeque;
+use std::hash::{BuildHasher, RandomState};
+use std::io::{self, BufRead, Write};
+use std::sync::Arc;
+use store::{DataDirs, RecoverSettings, RecoverTarget, Rejected, SnapshotTrailer, Vfs};
+use tree::image::{self, Loader, LoaderSettings};
+use tree::{Events, ExpectedDigest, Tree, TreeSettings};
+use wire::txn::{TxnDigest, TxnEntry};
+use wire::{Millis, Zxid};
+use zab::Proposal;
+
+/// Everything that is needed to read the data directory again.
+#[derive(Clone)]
+pub struct Recovery {
+    /// The files.
+    pub vfs: Arc<dyn Vfs>,
+    /// Where they are.
+    pub dirs: DataDirs,
+    /// What is accepted.
+    pub settings: RecoverSettings,
+    /// Settings of the tree; every tree gets a seed of its own.
+    pub tree: TreeSettings,
+    /// How `snapshot.0` of a new database is written.
+    pub snapshots: SnapshotSettings,
+    /// Transactions kept as history.
+    pub history_max: usize,
+    /// The configuration text of an ensemble, which becomes the data of `/zookeeper/config`.
+    pub config_node: Option<ConfigNode>,
+}
+
+/// What `/zookeeper/config` holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigNode {
+    /// The configuration's text.
+    pub text: String,
+    /// Its version.
+    pub version: Zxid,
+}
+
+/// What was found.
+pub struct Recovered {
+    /// The tree with everything that is logged.
+    pub tree: Tree,
+    /// The last transactions, oldest first, without gaps within an epoch.
+    pub history: Vec<Proposal>,
+    /// What the store says.
+    pub found: store::Recovered,
+}
+
+/// Settings for another tree, with a seed that clients cannot know.
+#[must_use]
+pub fn fresh_settings(settings: TreeSettings) -> TreeSettings {
+    TreeSettings { hash_seed: RandomState::new().hash_one(settings.digest_enabled), ..settings }
+}
+
+impl Recovery {
+    /// Reads everything into a new tree. Also repairs the end of the log after a crash.
+    ///
+    /// # Errors
+    /// When the directory must not be used as it is.
+    pub fn run(&self, now: Millis) -> store::Result<Recovered> {
+        let mut target = Target {
+            settings: fresh_settings(self.tree),
+            snapshots: self.snapshots,
+            record_bytes_max: self.settings.entry_bytes_max,
+            tree: Tree::new(fresh_settings(self.tree)),
+            events: Events::new(),
+            history: VecDeque::new(),
+            history_max: self.history_max,
+        };
+        let found = store::recover(&self.vfs, &self.dirs, &self.settings, &mut target)?;
+        let Target { mut tree, history, .. } = target;
+        tree.set_last_zxid(found.last);
+        if let Some(ConfigNode { text, version }) = &self.config_node {
+            tree.set_config_node(text.as_bytes(), *version, now);
+        }
+        Ok(Recovered { tree, history: history.into(), found })
+    }
+
+    /// What a loader of a snapshot from a peer must know.
+    #[must_use]
+    pub fn loader_settings(&self) -> LoaderSettings {
+        LoaderSettings { tree: fresh_settings(self.tree), record_bytes_max: self.settings.entry_bytes_max }
+    }
+}
+
+/// The tree while it is rebuilt.
+struct Target {
+    settings: TreeSettings,
+    snapshots: SnapshotSettings,
+    record_bytes_max: usize,
+    tree: Tree,
+    events: Events,
+    history: VecDeque<Proposal>,
+    history_max: usize,
+}
+
+impl RecoverTarget for Target {
+    fn begin_snapshot(&mut self) {
+        self.empty();
+    }
+
+    fn load(&mut self, body: &mut dyn BufRead) -> Result<(), Rejected> {
+        let mut loader =
+            Loader::new(LoaderSettings { tree: self.settings, record_bytes_max: self.record_bytes_max });
+        loop {
+            let bytes = body.fill_buf().map_err(|error| Rejected(error.to_string()))?;
+            let at_end = bytes.is_empty();
+            let progress = loader.push(bytes).map_err(|error| Rejected(error.to_string()))?;
+            body.consume(progress.consumed);
+            if progress.done || at_end {
+                break;
+            }
+        }
+        self.tree = loader.finish().map_err(|error| Rejected(error.to_string()))?;
+        Ok(())
+    }
+
+    fn loaded(&mut self, zxid: Zxid, trailer: &SnapshotTrailer) {
+        self.tree.set_last_zxid(zxid);
+        let Some(store::ZxidDigest { zxid: digested, version, digest }) = trailer.digest else { return };
+        if digested > zxid {
+            self.tree.expect_digest(ExpectedDigest { zxid: digested, version, digest });
+        } else if digested == zxid && zxid > Zxid::ZERO && version == TxnDigest::VERSION && digest != self.tree.digest() {
+            tracing::error!(%zxid, expected = digest, found = self.tree.digest(), "the snapshot's digest is not its tree's");
+        }
+    }
+
+    fn empty(&mut self) {
+        self.tree = Tree::new(self.settings);
+        self.history.clear();
+    }
+
+    fn replay(&mut self, entry: Bytes) -> Result<(), Rejected> {
+        let entry = TxnEntry::decode(entry).map_err(|error| Rejected(error.to_string()))?;
+        self.tree.apply(&entry, &mut self.events);
+        self.events.clear();
+        if self.history.len() >= self.history_max.max(1) {
+            self.history.pop_front();
+        }
+        self.history.push_back(Proposal { zxid: entry.zxid(), bytes: entry.bytes });
+        Ok(())
+    }
+
+    fn write_body(&mut self, out: &mut dyn Write) -> io::Result<SnapshotTrailer> {
+        let mut body = image::Writer::new(&self.tree);
+        let mut bytes = Vec::new();
+        while body.next_chunk(&self.tree, &mut bytes, usize::MAX).map_err(io::Error::other)? {}
+        out.write_all(&bytes)?;
+        Ok(self.snapshots.trailer(body.zxid(), body.digest_section()))
+    }
+}

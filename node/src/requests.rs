@@ -1,0 +1,329 @@
+//! The requests of one connection: what its task answers by itself, and what goes to the driver.
+//!
+//! A read is answered here, under one read guard of the tree for all reads that arrived together, unless a request of the
+//! same connection is still in the driver: then it queues behind that (I7). Before the first read of a guard the outbox is
+//! moved into the output: the events of everything the guard can see are in it, because the core delivers them while it
+//! holds the tree for writing (I9). This file does no I/O and never waits.
+
+use crate::clock;
+use crate::connection::Conn;
+use crate::frames::{self, BadLength, Front, LENGTH_BYTES};
+use crate::limits::{IDENTITIES_PER_CONNECTION_MAX, OUTPUT_BYTES_SOFT_MAX};
+use crate::shared::{ClientInput, Shared};
+use bytes::{Buf, Bytes, BytesMut};
+use replica::Identities;
+use replica::limits::{REQUEST_BYTES_PER_CONNECTION_MAX, REQUESTS_PER_CONNECTION_MAX};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use tree::ReadContext;
+use tree::acl::AuthFailure;
+use wire::client::{AuthPacket, OpCode, ReplyHeader, RequestHeader};
+use wire::{DecodeError, ErrorCode, Id, Millis, Reader, SessionId, Writer, Zxid, jute};
+
+/// Why no further request of a connection is taken. Replies made so far are still sent.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// The client sent a length that no frame may have.
+    #[error(transparent)]
+    Length(#[from] BadLength),
+    /// The client sent a frame that cannot be read.
+    #[error("malformed {what}: {source}")]
+    Malformed {
+        /// Which record.
+        what: &'static str,
+        /// What is wrong with it.
+        source: DecodeError,
+    },
+    /// The client asked for an operation that does not exist or that clients may not ask for; it was told.
+    #[error("operation {0} is not one a client may ask for")]
+    Illegal(i32),
+    /// The client did not prove the identity it claimed; it was told.
+    #[error(transparent)]
+    Auth(#[from] AuthFailure),
+    /// The client proved more identities than a connection may have; every one of them travels with every write.
+    #[error("more than {IDENTITIES_PER_CONNECTION_MAX} identities")]
+    TooManyIdentities,
+}
+
+/// Who answers a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Class {
+    /// The task, if nothing of the connection is in the driver.
+    Read(OpCode),
+    /// Always the driver.
+    Ordered,
+    /// The task, at once and out of order (`ZooKeeperServer.processPacket`).
+    Auth,
+    /// As `Auth`.
+    Sasl,
+    /// Nobody.
+    Illegal,
+}
+
+impl Class {
+    fn of(opcode: i32) -> Class {
+        match OpCode::from_i32(opcode) {
+            None => Class::Illegal,
+            Some(OpCode::Auth) => Class::Auth,
+            Some(OpCode::Sasl) => Class::Sasl,
+            Some(op) if !op.is_legal_from_client() => Class::Illegal,
+            Some(op) if op.is_write() || op == OpCode::Sync => Class::Ordered,
+            Some(op) => Class::Read(op),
+        }
+    }
+}
+
+/// Requests that went to the driver together.
+#[derive(Debug)]
+struct InFlight {
+    /// The connection's count of sent requests with the last of them.
+    upto: u64,
+    count: u64,
+    bytes: usize,
+    since: Millis,
+    last: RequestHeader,
+}
+
+/// The requests of one connection that has a session.
+#[derive(Debug)]
+pub struct Requests {
+    shared: Arc<Shared>,
+    conn: Arc<Conn>,
+    session: SessionId,
+    identities: Identities,
+    sent: u64,
+    answered: u64,
+    in_flight: VecDeque<InFlight>,
+    in_flight_bytes: usize,
+    pending: Vec<(RequestHeader, Bytes)>,
+    pending_bytes: usize,
+    ending: bool,
+}
+
+impl Requests {
+    /// The requests of a connection whose session was just established.
+    #[must_use]
+    pub fn new(shared: Arc<Shared>, conn: Arc<Conn>, session: SessionId, identities: Identities) -> Requests {
+        Requests {
+            shared,
+            conn,
+            session,
+            identities,
+            sent: 0,
+            answered: 0,
+            in_flight: VecDeque::new(),
+            in_flight_bytes: 0,
+            pending: Vec::new(),
+            pending_bytes: 0,
+            ending: false,
+        }
+    }
+
+    /// Whether another request may be taken: the driver holds a bounded number of them. One is always admitted.
+    #[must_use]
+    pub fn admits(&self) -> bool {
+        let (count, bytes) = (self.sent - self.answered, self.in_flight_bytes + self.pending_bytes);
+        count == 0 || (count < REQUESTS_PER_CONNECTION_MAX as u64 && bytes < REQUEST_BYTES_PER_CONNECTION_MAX)
+    }
+
+    /// Whether a request of the connection is in the driver or about to go there.
+    fn is_waiting(&mut self) -> bool {
+        if self.sent == self.answered {
+            return false;
+        }
+        let answered = self.conn.outbox.answered();
+        self.note_answered(answered);
+        self.sent != self.answered
+    }
+
+    /// Notes how many requests the driver has answered, as the outbox told.
+    pub fn note_answered(&mut self, answered: u64) {
+        if answered == self.answered {
+            return;
+        }
+        assert!(answered <= self.sent, "connection {:?}: {answered} answers to {} requests", self.conn.id, self.sent);
+        self.answered = answered;
+        let now = clock::mono();
+        while let Some(batch) = self.in_flight.pop_front_if(|batch| batch.upto <= answered) {
+            self.in_flight_bytes -= batch.bytes;
+            let ms = now.since(batch.since);
+            self.conn.stats.latency.add(ms, batch.count);
+            self.shared.stats.latency.add(ms, batch.count);
+            self.note_reply(batch.last, now);
+        }
+        self.conn.stats.outstanding.store(self.sent - self.answered, Relaxed);
+    }
+
+    fn note_reply(&self, header: RequestHeader, now: Millis) {
+        self.conn.stats.answered(header.opcode, header.xid, self.shared.last_zxid(), now);
+    }
+
+    /// Takes complete frames off `input`: appends the replies made here to `output` and keeps what is for the driver, to
+    /// be fetched with [`Requests::take_pending`]. Stops early when a bound is reached; then some frames stay in `input`.
+    ///
+    /// # Errors
+    /// When the connection must be closed after what is in `output`.
+    pub fn take_frames(&mut self, input: &mut BytesMut, output: &mut BytesMut) -> Result<(), Fault> {
+        let mut received = 0;
+        let result = self.take_each(input, output, &mut received);
+        self.conn.stats.received.fetch_add(received, Relaxed);
+        self.shared.stats.received.fetch_add(received, Relaxed);
+        result
+    }
+
+    fn take_each(&mut self, input: &mut BytesMut, output: &mut BytesMut, received: &mut u64) -> Result<(), Fault> {
+        while output.len() < OUTPUT_BYTES_SOFT_MAX && self.admits() && !self.ending {
+            let Some((header, bytes)) = self.front(input)? else { break };
+            match Class::of(header.opcode) {
+                Class::Read(_) if !self.is_waiting() => *received += self.answer_reads(input, output)?,
+                Class::Read(_) | Class::Ordered => {
+                    *received += 1;
+                    self.keep(header, input, bytes);
+                }
+                Class::Auth => {
+                    *received += 1;
+                    self.authenticate(header, &input[LENGTH_BYTES + RequestHeader::BYTES..bytes], output)?;
+                    input.advance(bytes);
+                }
+                Class::Sasl => {
+                    *received += 1;
+                    answer_sasl(header, &input[LENGTH_BYTES + RequestHeader::BYTES..bytes], output)?;
+                    self.note_sent(1);
+                    input.advance(bytes);
+                }
+                Class::Illegal => {
+                    // `UnimplementedRequestProcessor`: the request never got a zxid, so -1 is answered.
+                    ReplyHeader { xid: header.xid, zxid: Zxid::NONE, error: ErrorCode::Unimplemented }
+                        .encode_frame(output);
+                    return Err(Fault::Illegal(header.opcode));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The header of the frame at the front, and the frame's bytes.
+    fn front(&self, input: &[u8]) -> Result<Option<(RequestHeader, usize)>, Fault> {
+        match frames::front(input, self.shared.client.frame_bytes_max)? {
+            Front::Partial(_) => Ok(None),
+            Front::Complete(bytes) => {
+                let header = RequestHeader::decode(&input[LENGTH_BYTES..bytes])
+                    .map_err(|source| Fault::Malformed { what: "request header", source })?;
+                Ok(Some((header, bytes)))
+            }
+        }
+    }
+
+    /// Keeps the request at the front of `input` for the driver; its body shares the memory of the receive buffer.
+    fn keep(&mut self, header: RequestHeader, input: &mut BytesMut, bytes: usize) {
+        let mut body = input.split_to(bytes).freeze();
+        body.advance(LENGTH_BYTES + RequestHeader::BYTES);
+        self.sent += 1;
+        self.pending_bytes += body.len();
+        self.pending.push((header, body));
+    }
+
+    /// What is to be handed to the driver, if anything.
+    pub fn take_pending(&mut self) -> Option<ClientInput> {
+        let last = self.pending.last()?.0;
+        let requests = std::mem::take(&mut self.pending);
+        let bytes = std::mem::take(&mut self.pending_bytes);
+        let since = clock::mono();
+        self.in_flight_bytes += bytes;
+        self.in_flight.push_back(InFlight { upto: self.sent, count: requests.len() as u64, bytes, since, last });
+        self.conn.stats.outstanding.store(self.sent - self.answered, Relaxed);
+        let identities = self.identities.clone();
+        Some(ClientInput::Requests { conn: self.conn.id, session: self.session, identities, requests })
+    }
+
+    /// Answers the reads at the front of `input`, at least one, under one guard. Answers how many.
+    fn answer_reads(&mut self, input: &mut BytesMut, output: &mut BytesMut) -> Result<u64, Fault> {
+        self.conn.touch();
+        let shared = self.shared.clone();
+        let tree = shared.tree.read();
+        let collected = self.conn.outbox.collect(output);
+        self.note_sent(collected.packets);
+        if collected.end.is_some() {
+            // The server stopped serving, and what the guard shows may already be another history.
+            self.ending = true;
+            return Ok(0);
+        }
+        let (conn, skip_acl) = (self.conn.id, shared.skip_acl);
+        let context = ReadContext { conn, session: self.session, identities: &self.identities, skip_acl };
+        let (mut answered, mut events, mut last) = (0, 0, None);
+        let result = loop {
+            let (header, bytes) = match self.front(input) {
+                Ok(Some(front)) => front,
+                Ok(None) => break Ok(()),
+                Err(fault) => break Err(fault),
+            };
+            let Class::Read(opcode) = Class::of(header.opcode) else { break Ok(()) };
+            if answered > 0 && output.len() >= OUTPUT_BYTES_SOFT_MAX {
+                break Ok(());
+            }
+            let body = &input[LENGTH_BYTES + RequestHeader::BYTES..bytes];
+            let outcome = tree.read(opcode, header.xid, body, &context, output);
+            input.advance(bytes);
+            answered += 1;
+            events += outcome.events as u64;
+            last = Some(header);
+        };
+        let zxid = tree.last_zxid();
+        drop(tree);
+        let now = clock::mono();
+        self.note_sent(answered + events);
+        if let Some(header) = last {
+            self.conn.stats.answered(header.opcode, header.xid, zxid, now);
+            self.conn.stats.latency.add(0, answered);
+            self.shared.stats.latency.add(0, answered);
+        }
+        result.map(|()| answered)
+    }
+
+    /// Counts packets that were put into the output.
+    pub fn note_sent(&self, packets: u64) {
+        if packets > 0 {
+            self.conn.stats.sent.fetch_add(packets, Relaxed);
+            self.shared.stats.sent.fetch_add(packets, Relaxed);
+        }
+    }
+
+    fn authenticate(&mut self, header: RequestHeader, body: &[u8], output: &mut BytesMut) -> Result<(), Fault> {
+        let packet = AuthPacket::decode(&mut Reader::new(body))
+            .map_err(|source| Fault::Malformed { what: "auth packet", source })?;
+        self.note_sent(1);
+        let proven = match tree::acl::authenticate(packet.scheme, packet.auth, &self.shared.auth) {
+            Ok(proven) => proven,
+            Err(failure) => {
+                self.shared.stats.auth_failed.fetch_add(1, Relaxed);
+                ReplyHeader { xid: header.xid, zxid: Zxid::ZERO, error: ErrorCode::AuthFailed }.encode_frame(output);
+                return Err(failure.into());
+            }
+        };
+        let new: Vec<Id> = proven.into_iter().filter(|id| !self.identities.contains(id)).collect();
+        if self.identities.len() + new.len() > IDENTITIES_PER_CONNECTION_MAX {
+            return Err(Fault::TooManyIdentities);
+        }
+        self.identities = self.identities.iter().cloned().chain(new).collect();
+        self.shared.tree.read().update_watcher(self.conn.id, self.identities.clone());
+        ReplyHeader { xid: header.xid, zxid: Zxid::ZERO, error: ErrorCode::Ok }.encode_frame(output);
+        Ok(())
+    }
+}
+
+/// SASL is not configured: Apache 3.9 answers OK with a null token (`ZooKeeperServer.processSasl`, where the missing SASL
+/// server is caught and ignored), which tells the client that nothing came of it.
+fn answer_sasl(header: RequestHeader, body: &[u8], output: &mut BytesMut) -> Result<(), Fault> {
+    let token = Reader::new(body).buffer().map_err(|source| Fault::Malformed { what: "sasl token", source })?;
+    token.ok_or(Fault::Malformed { what: "sasl token", source: DecodeError::Null { field: "token" } })?;
+    jute::frame(output, |out| {
+        ReplyHeader { xid: header.xid, zxid: Zxid::ZERO, error: ErrorCode::Ok }.encode(out);
+        out.buffer(None);
+    });
+    Ok(())
+}
+
+#[cfg(test)]
+#[path = "requests_test.rs"]
+mod tests;

@@ -1,0 +1,178 @@
+//! What the tasks of the process share. None of it decides anything: the tree is the core's, the rest are figures and
+//! queues.
+
+use crate::config::Config;
+use crate::connection::{Conn, Latency, Registry};
+use crate::settings;
+use bytes::Bytes;
+use parking_lot::Mutex;
+use replica::{Identities, SharedTree, Status};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tree::ConnId;
+use tree::acl::AuthSettings;
+use wire::client::{ConnectRequest, RequestHeader};
+use wire::{SessionId, Zxid};
+
+/// What a connection's task has for the driver.
+#[derive(Debug)]
+pub enum ClientInput {
+    /// A client's first frame.
+    Connect {
+        /// The connection; the driver keeps it until [`ClientInput::Gone`].
+        conn: Arc<Conn>,
+        /// What it asks for.
+        request: ConnectRequest,
+        /// Its address.
+        identities: Identities,
+    },
+    /// Requests of one connection in their order: all that one read of its socket brought for the driver.
+    Requests {
+        /// The connection.
+        conn: ConnId,
+        /// Its session.
+        session: SessionId,
+        /// Its identities.
+        identities: Identities,
+        /// Header and body of each.
+        requests: Vec<(RequestHeader, Bytes)>,
+    },
+    /// The connection is gone.
+    Gone(ConnId),
+}
+
+/// Bounds of client connections, from the configuration.
+#[derive(Debug, Clone, Copy)]
+pub struct ClientLimits {
+    /// `jute.maxbuffer`.
+    pub frame_bytes_max: usize,
+    /// `maxClientCnxns`; 0 = no limit.
+    pub per_address_max: usize,
+    /// `maxCnxns`; 0 = no limit.
+    pub total_max: usize,
+    /// `nio.sessionlessCnxnTimeout`.
+    pub sessionless: Duration,
+    /// `clientTcpKeepAlive`.
+    pub keep_alive: bool,
+    /// `clientPortListenBacklog`.
+    pub backlog: i32,
+}
+
+/// Figures of the whole server since its start or `srst`.
+#[derive(Debug, Default)]
+pub struct ServerStats {
+    /// Packets received from clients.
+    pub received: AtomicU64,
+    /// Packets sent to clients.
+    pub sent: AtomicU64,
+    /// Time from a request's arrival to its reply.
+    pub latency: Latency,
+    /// Connections refused by a limit.
+    pub rejected: AtomicU64,
+    /// Failed authentications.
+    pub auth_failed: AtomicU64,
+    /// First frames taken.
+    pub connection_requests: AtomicU64,
+    /// Connections closed because they had no session in time.
+    pub sessionless_expired: AtomicU64,
+    /// Connections that came before the server served.
+    pub closed_not_serving: AtomicU64,
+    /// Bytes received from clients.
+    pub bytes_received: AtomicU64,
+}
+
+impl ServerStats {
+    /// Starts over (`srst`).
+    pub fn reset(&self) {
+        self.received.store(0, Relaxed);
+        self.sent.store(0, Relaxed);
+        self.latency.reset();
+    }
+}
+
+/// Figures of the disk thread.
+#[derive(Debug, Default)]
+pub struct DiskStats {
+    /// Syncs of the log.
+    pub syncs: AtomicU64,
+    /// Time they took in all, µs.
+    pub sync_total_us: AtomicU64,
+    /// The longest, µs.
+    pub sync_max_us: AtomicU64,
+    /// Bytes appended to the queue and not yet durable.
+    pub queued_bytes: AtomicU64,
+    /// Snapshots written.
+    pub snapshots: AtomicU64,
+    /// The zxid of the last snapshot.
+    pub last_snapshot_zxid: AtomicI64,
+    /// When it was complete, wall clock ms; 0 where there was none.
+    pub last_snapshot_at: AtomicI64,
+}
+
+/// Everything shared.
+#[derive(Debug)]
+pub struct Shared {
+    /// The tree: tasks read, only the core writes.
+    pub tree: SharedTree,
+    /// Whether clients are served.
+    pub serving: AtomicBool,
+    /// The open connections.
+    pub registry: Registry,
+    /// Figures of the clients' side.
+    pub stats: ServerStats,
+    /// Figures of the disk.
+    pub disk: Arc<DiskStats>,
+    /// Bounds of client connections.
+    pub client: ClientLimits,
+    /// The driver's queue for clients.
+    pub clients: mpsc::Sender<ClientInput>,
+    /// What authentication must know.
+    pub auth: AuthSettings,
+    /// `skipACL`.
+    pub skip_acl: bool,
+    /// The configuration.
+    pub config: Arc<Config>,
+    status: Mutex<Arc<Status>>,
+    last_zxid: AtomicI64,
+}
+
+impl Shared {
+    /// Joins the parts.
+    #[must_use]
+    pub fn new(config: Arc<Config>, tree: SharedTree, clients: mpsc::Sender<ClientInput>) -> Shared {
+        Shared {
+            tree,
+            serving: AtomicBool::new(false),
+            registry: Registry::default(),
+            stats: ServerStats::default(),
+            disk: Arc::default(),
+            client: settings::clients(&config),
+            clients,
+            auth: settings::auth(&config),
+            skip_acl: config.settings.skip_acl,
+            config,
+            status: Mutex::default(),
+            last_zxid: AtomicI64::new(0),
+        }
+    }
+
+    /// The last published copy of the core's status.
+    #[must_use]
+    pub fn status(&self) -> Arc<Status> {
+        self.status.lock().clone()
+    }
+
+    /// The last applied zxid as last published.
+    #[must_use]
+    pub fn last_zxid(&self) -> Zxid {
+        Zxid(self.last_zxid.load(Relaxed))
+    }
+
+    /// Publishes a copy of the core's status.
+    pub fn publish(&self, status: Status) {
+        self.last_zxid.store(status.last_zxid.0, Relaxed);
+        *self.status.lock() = Arc::new(status);
+    }
+}
