@@ -199,7 +199,8 @@ impl Disk {
         let snap_dir = self.recovery.dirs.snap_dir();
         // Where the log ends at the cut already, reading it again is all there is to do.
         if after < self.log.appended() {
-            match self.log.truncate(&snap_dir, after) {
+            let log = &mut self.log;
+            match self.snapshots.without_writer(|| log.truncate(&snap_dir, after)) {
                 Ok(cut) => tracing::info!(%after, removed = cut.removed.len(), "cut the log"),
                 Err(error) => exit::halt(TRUNCATE_FAILED, &format!("cut the log behind {after}: {error}")),
             }

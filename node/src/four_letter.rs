@@ -1,6 +1,6 @@
 //! The four-letter words: a first frame that is none. The server answers in text and closes.
 //!
-//! [`word`] says which words there are and which are allowed, [`figures`] reads what the process shares, [`text`] has the
+//! [`word`] says which words there are and which are allowed, `figures` reads what the process shares, [`text`] has the
 //! exact bytes of each answer. A word changes nothing but counters.
 
 mod figures;

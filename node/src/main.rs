@@ -1,5 +1,7 @@
 //! `zookube-node`: arguments, configuration, exit codes.
 
+mod lab;
+
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use node::config::{Config, Overrides};
@@ -34,6 +36,8 @@ enum Command {
         #[arg(long)]
         myid: Option<String>,
     },
+    /// Run several servers on this machine, with a live table and a prompt.
+    Lab(lab::LabArgs),
     /// Print the version.
     Version,
 }
@@ -47,10 +51,14 @@ fn key_value(text: &str) -> Result<(String, String), String> {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    if matches!(arguments.command, Command::Run { .. }) {
+        // Before any thread exists: the signal of a parent's death belongs to a thread.
+        lab::die_with_parent();
+    }
     telemetry::start();
     stop_on_panic();
     match perform(arguments.command) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             tracing::error!("{error:#}");
             let code = error.downcast_ref::<Fatal>().map_or(exit::UNEXPECTED, |fatal| fatal.code);
@@ -60,16 +68,18 @@ fn main() -> ExitCode {
 }
 
 #[expect(clippy::print_stdout, reason = "the answer of `version` is what was asked for on standard output")]
-fn perform(command: Command) -> Result<()> {
+fn perform(command: Command) -> Result<ExitCode> {
     match command {
         Command::Run { config, set, myid } => {
             let overrides = Overrides { keys: set, myid };
             let config = load(&config, &overrides)?;
-            Ok(server::run(config)?)
+            server::run(config)?;
+            Ok(ExitCode::SUCCESS)
         }
+        Command::Lab(arguments) => lab::run(arguments),
         Command::Version => {
             println!("zookube-node {}", env!("CARGO_PKG_VERSION"));
-            Ok(())
+            Ok(ExitCode::SUCCESS)
         }
     }
 }

@@ -7,8 +7,8 @@ use crate::shared::DiskStats;
 use parking_lot::Mutex;
 use replica::SharedTree;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering::{AcqRel, Relaxed, Release};
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use store::{Compression, DataDirs, SnapshotTrailer, SnapshotWriter, Vfs, ZxidDigest};
 use tree::image::{self, DigestSection, TreeReplaced};
 use wire::Zxid;
@@ -58,6 +58,11 @@ pub struct Snapshots {
     stats: Arc<DiskStats>,
     running: AtomicBool,
     purging: Mutex<()>,
+    /// Held while one is written, and by who must not find one appear: a snapshot that ends behind a cut of the log would
+    /// bring back what was cut.
+    writing: Mutex<()>,
+    /// Counts the cuts of the log: what was begun before one is given up.
+    cuts: AtomicU64,
 }
 
 impl Snapshots {
@@ -71,8 +76,8 @@ impl Snapshots {
         keep: Option<usize>,
         stats: Arc<DiskStats>,
     ) -> Snapshots {
-        let (running, purging) = (AtomicBool::new(false), Mutex::new(()));
-        Snapshots { vfs, dirs, tree, settings, keep, stats, running, purging }
+        let (running, purging, writing) = (AtomicBool::new(false), Mutex::new(()), Mutex::new(()));
+        Snapshots { vfs, dirs, tree, settings, keep, stats, running, purging, writing, cuts: AtomicU64::new(0) }
     }
 
     /// Writes one now and makes it durable; answers the zxid in its name.
@@ -80,6 +85,15 @@ impl Snapshots {
     /// # Errors
     /// When the file cannot be written, or the tree was replaced meanwhile; nothing is left behind then.
     pub fn write(&self) -> Result<Zxid, SnapshotError> {
+        self.write_unless_cut(self.cuts.load(Acquire))
+    }
+
+    /// As [`Self::write`], unless the log was cut since there were `cuts` cuts.
+    fn write_unless_cut(&self, cuts: u64) -> Result<Zxid, SnapshotError> {
+        let _alone = self.writing.lock();
+        if self.cuts.load(Acquire) != cuts {
+            return Err(SnapshotError::Replaced(image::TreeReplaced));
+        }
         let started = clock::mono();
         let mut body = image::Writer::new(&self.tree.read());
         let zxid = body.zxid();
@@ -101,6 +115,14 @@ impl Snapshots {
         Ok(zxid)
     }
 
+    /// Runs `work` while no snapshot is being written; one under way is given up.
+    pub fn without_writer<T>(&self, work: impl FnOnce() -> T) -> T {
+        self.cuts.fetch_add(1, AcqRel);
+        self.tree.write().abandon_images();
+        let _alone = self.writing.lock();
+        work()
+    }
+
     /// Deletes snapshots and logs that are not needed any more. What cannot be deleted now is tried again next time.
     pub fn purge(&self) {
         let Some(keep) = self.keep else { return };
@@ -120,9 +142,10 @@ impl Snapshots {
             tracing::info!("a snapshot is still being written; the next one is skipped");
             return;
         }
+        let cuts = self.cuts.load(Acquire);
         let thread = std::thread::Builder::new().name("snapshot".to_owned());
         let started = thread.spawn(move || {
-            match self.write() {
+            match self.write_unless_cut(cuts) {
                 Ok(_) => self.purge(),
                 Err(SnapshotError::Replaced(reason)) => tracing::info!("give up a snapshot: {reason}"),
                 // The log still holds everything: it is tried again at the next trigger.

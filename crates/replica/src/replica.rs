@@ -278,6 +278,7 @@ impl Replica {
             }
             zab::Action::Left(_) => {
                 self.received = None;
+                self.tree.write().abandon_images();
                 self.stop_serving(out);
             }
             zab::Action::Deliver(link, packet) => self.on_delivered(now, link, packet, out),

@@ -88,7 +88,8 @@ impl Tree {
             self.recreate(header.zxid, existing, parent, create);
             return TxnResult::error(ErrorCode::NodeExists);
         }
-        if name.is_empty() {
+        // No leader logs such paths. `//a` would be found neither under this name nor under `/a`.
+        if name.is_empty() || parent_path == "/" {
             return TxnResult::error(ErrorCode::BadArguments);
         }
         let owner = match create.kind {

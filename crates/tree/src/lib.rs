@@ -48,3 +48,13 @@ pub const CONFIG_PATH: &str = "/zookeeper/config";
 /// A connection's number, given by the process that owns the sockets and never used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnId(pub u64);
+
+/// The tree is shared by all connection tasks, and its image is written by yet another thread.
+const _: () = {
+    const fn is_shared<T: Send + Sync>() {}
+    is_shared::<Tree>();
+    is_shared::<Prep>();
+    is_shared::<Events>();
+    is_shared::<image::Writer>();
+    is_shared::<image::Loader>();
+};

@@ -58,7 +58,10 @@ impl Owner {
 }
 
 /// A node's metadata as snapshots and digests have it (`StatPersisted`): `cversion` counts creates only.
+///
+/// Packed to multiples of 4, which saves every znode 8 bytes of padding. Fields are copied out, never borrowed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[repr(C, packed(4))]
 pub(crate) struct StoredStat {
     pub(crate) czxid: i64,
     pub(crate) mzxid: i64,
@@ -132,29 +135,32 @@ impl StoredStat {
 }
 
 /// A znode. Its path is its parent's path, `/` and `name`; only the last segment is kept.
+///
+/// What a lookup compares stands first and together: on a large tree a lookup costs what its cache misses cost.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Node {
-    pub(crate) stat: StoredStat,
+    pub(crate) path_hash: u32,
+    pub(crate) parent: NodeId,
     pub(crate) name: CompactString,
     /// Null and empty differ.
     pub(crate) data: Option<Box<[u8]>>,
     /// A slot of the ACL table.
     pub(crate) acl: u32,
-    pub(crate) parent: NodeId,
+    pub(crate) num_children: u32,
     pub(crate) first_child: NodeId,
-    pub(crate) previous: NodeId,
     /// The next sibling; in a vacant slot the next vacant one.
     pub(crate) next: NodeId,
-    pub(crate) num_children: u32,
+    pub(crate) stat: StoredStat,
+    pub(crate) previous: NodeId,
     /// Nodes below this one, at any depth.
     pub(crate) descendants: u32,
     /// The node's share of the tree's digest; 0 where it has none.
     pub(crate) digest: u32,
-    pub(crate) path_hash: u32,
 }
 
 /// With a hash table entry (at most 12 bytes) a znode stays below 160 bytes plus name and data.
-const _: () = assert!(size_of::<Node>() <= 144);
+const _: () = assert!(size_of::<Node>() <= 136);
 
 impl Node {
     /// A node outside of any tree.

@@ -178,6 +178,11 @@ impl Store {
         cursor
     }
 
+    /// Makes every cursor foreign: the images being written are worthless.
+    pub(crate) fn forget_cursors(&mut self) {
+        self.cursors.get_mut().clear();
+    }
+
     /// Whether a cursor belongs to this store.
     pub(crate) fn owns_cursor(&self, cursor: &Cursor) -> bool {
         self.cursors.lock().iter().any(|own| Arc::ptr_eq(own, cursor))

@@ -201,6 +201,13 @@ impl Tree {
         self.last_zxid
     }
 
+    /// Makes every image that is being written fail. Called before transactions are applied that may not be committed: an
+    /// image begun earlier carries a zxid from which nobody could tell that it holds them, and a later cut of the log would
+    /// not find it (ZOOKEEPER-1549).
+    pub fn abandon_images(&mut self) {
+        self.store.forget_cursors();
+    }
+
     /// Says where a loaded snapshot stands.
     pub fn set_last_zxid(&mut self, zxid: Zxid) {
         self.last_zxid = zxid;

@@ -19,7 +19,7 @@ fn compare(world: &World, model: &Model) {
     assert_eq!(world.tree.paths(), paths);
     for path in &paths {
         let node = &model.nodes[path];
-        assert_eq!(world.tree.stat(path).unwrap(), model.stat(path), "{path}");
+        assert_eq!(world.tree.stat(path), Some(model.stat(path)), "{path}");
         assert_eq!(world.tree.get_data(path), Some(Some(&node.data[..])), "{path}");
         let below = paths.iter().filter(|other| other.starts_with(&format!("{path}/"))).count();
         let below = if path == "/" { paths.len() - 1 } else { below };
@@ -35,7 +35,7 @@ fn compare(world: &World, model: &Model) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 20000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
 
     #[test]
     fn the_tree_does_what_the_model_says(ops in prop::collection::vec((op(), 0usize..4), 1..60)) {

@@ -9,7 +9,7 @@ use wire::client::{MultiHeader, OpCode};
 use wire::{Acl, ErrorCode, Id, Reader, Stat, Writer, Xid, Zxid};
 
 fn stat_bytes(world: &World, path: &str) -> Bytes {
-    body(|out| world.tree.stat(path).unwrap().encode(out))
+    body(|out| world.tree.stat(path).expect("a node of the fixture").encode(out))
 }
 
 #[track_caller]

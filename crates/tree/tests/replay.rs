@@ -50,7 +50,7 @@ fn same(left: &Tree, right: &Tree) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 20000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 40000, ..ProptestConfig::default() })]
 
     #[test]
     fn applying_a_log_twice_is_applying_it_once(ops in prop::collection::vec(op(), 1..60), from in 0usize..60) {
@@ -224,6 +224,7 @@ fn wrong_paths_and_long_records_are_named() {
     check(&["", "/a", "/a"], "twice");
     check(&["", "a"], "no slash");
     check(&["", "/a", "/a/"], "empty name");
+    check(&["", "//a"], "empty name");
     let error = Loader::new(LOADER).push(&body(&[""], 1 << 20)).unwrap_err();
     assert!(error.to_string().contains("hint: raise jute.maxbuffer"), "{error}");
 }

@@ -10,6 +10,8 @@ use bytes::{Buf, Bytes, BytesMut};
 pub const SNAPSHOT_SIGNATURE: &str = "BenWasHere";
 /// The protocol version in LearnerInfo and LEADERINFO.
 pub const PROTOCOL_VERSION: i32 = 0x10000;
+/// Packets below this size are copied out of the buffer they arrived in.
+const COPIED_BYTES_MAX: usize = 64 * 1024;
 /// Identities a packet may carry; Apache sets no bound, a client has a handful.
 pub const IDENTITIES_MAX: usize = 4096;
 
@@ -130,7 +132,9 @@ impl QuorumPacket {
     /// On an unknown type, a negative or too large length, or identities that are not strings.
     pub fn parse(input: &mut BytesMut, data_bytes_max: usize) -> Result<Option<QuorumPacket>> {
         let Some(layout) = Layout::of(input, data_bytes_max)? else { return Ok(None) };
-        let packet = input.split_to(layout.end).freeze();
+        // A proposal is kept for learners that come later: a small one must not keep a whole read buffer alive.
+        let packet = input.split_to(layout.end);
+        let packet = if layout.end < COPIED_BYTES_MAX { Bytes::copy_from_slice(&packet) } else { packet.freeze() };
         let mut reader = Reader::new(&packet);
         let number = reader.i32()?;
         let kind = PacketType::from_i32(number)

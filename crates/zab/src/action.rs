@@ -37,7 +37,9 @@ pub enum Action {
     Append(Proposal),
     /// Write the epoch files; `epochs_saved` answers.
     SaveEpochs(Epochs),
-    /// Cut the log behind this zxid and reload; `truncated` answers.
+    /// Cut the log behind this zxid and reload; `truncated` answers. What lies at or before the zxid must survive: this server
+    /// may have acknowledged it, and its epoch still lets it be elected. A store that cannot cut exactly (its only snapshot is
+    /// newer than the cut) changes nothing and the process ends.
     Truncate(Zxid),
     /// The snapshot received last becomes the tree.
     InstallSnapshot,

@@ -98,12 +98,13 @@ impl Learner {
     /// Why it must be given up, if it must: nothing was heard for too long, or a proposal waits too long.
     #[must_use]
     pub fn silence(&self, now: Millis, sync_ms: i64) -> Option<String> {
+        let name = self.sid.map_or_else(|| "a learner without a name".to_owned(), |sid| format!("server {sid}"));
         if now >= self.alive_until {
-            return Some(format!("server {:?} is silent for longer than allowed in stage {:?}", self.sid, self.stage));
+            return Some(format!("{name} is silent for longer than allowed in stage {:?}", self.stage));
         }
         match self.unacked {
             Some((zxid, since)) if self.stage == Stage::Active && now.since(since) > sync_ms => {
-                Some(format!("server {:?} has not acknowledged {zxid} for {} ms", self.sid, now.since(since)))
+                Some(format!("{name} has not acknowledged {zxid} for {} ms", now.since(since)))
             }
             _ => None,
         }

@@ -252,10 +252,12 @@ impl Learning {
         out: &mut Vec<Action>,
     ) -> Result<(), String> {
         let Stage::Truncating { to } = self.stage else { return Ok(()) };
-        if last_zxid > to {
-            return Err(format!("the log still ends at {last_zxid} after a cut behind {to}"));
+        // A log that ends before the cut lacks what the leader believes to be here: synchronize again from where it ends. Only
+        // the start of an epoch is no transaction, so the log ends before it.
+        if last_zxid > to || (last_zxid < to && !to.is_epoch_start()) {
+            return Err(format!("the log ends at {last_zxid} after a cut behind {to}"));
         }
-        self.last_logged = to;
+        self.last_logged = last_zxid;
         self.last_queued = to;
         self.stage = Stage::Synchronizing;
         self.drain(history, out)
@@ -309,7 +311,7 @@ impl Learning {
         if now < self.deadline {
             return Ok(());
         }
-        Err(format!("nothing from leader {} for too long in stage {:?}", self.leader, self.stage_name()))
+        Err(format!("nothing from leader {} for too long in stage {}", self.leader, self.stage_name()))
     }
 
     // --- packets in order ----------------------------------------------------------------------------------------

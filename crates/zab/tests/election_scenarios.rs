@@ -63,6 +63,7 @@ fn scenarios() {
             continue;
         }
         if rewrite {
+            #[allow(clippy::disallowed_methods, reason = "a test that updates its data")]
             std::fs::write(&path, &found).unwrap();
         } else {
             failures.push_str(&first_difference(&path, &expected, &found));

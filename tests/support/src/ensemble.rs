@@ -31,9 +31,8 @@ pub struct Plan {
 impl Plan {
     /// Voters of these kinds, with short ticks: a test waits for elections.
     pub fn voters(kinds: &[ServerKind]) -> Self {
-        let spec = |kind: &ServerKind| {
-            ServerSpec::new(*kind).set("tickTime", 1000).set("initLimit", 20).set("syncLimit", 10)
-        };
+        let spec =
+            |kind: &ServerKind| ServerSpec::new(*kind).set("tickTime", 1000).set("initLimit", 20).set("syncLimit", 10);
         Self { specs: kinds.iter().map(spec).collect(), observers: 0 }
     }
 

@@ -48,6 +48,57 @@ pub fn run(mut command: Command, input: &str, limit: Duration) -> Said {
     Said { success: status.success(), text }
 }
 
+/// A program at a prompt: one line in, and on with the next when the answer is there.
+pub struct Conversation {
+    guard: process::Guard,
+    output: File,
+    what: String,
+    read: usize,
+}
+
+impl Conversation {
+    /// Starts `command`.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub fn start(mut command: Command) -> Self {
+        let output = tempfile::tempfile().expect("a temporary file");
+        let handle = |file: &File| Stdio::from(file.try_clone().expect("a second handle"));
+        command.stdin(Stdio::piped()).stdout(handle(&output)).stderr(handle(&output));
+        let what = format!("{command:?}");
+        let guard = process::spawn(command).unwrap_or_else(|e| panic!("{what}: {e}"));
+        Self { guard, output, what, read: 0 }
+    }
+
+    /// Types a line.
+    ///
+    /// # Panics
+    /// When the program has closed its input.
+    pub fn say(&mut self, line: &str) {
+        let stdin = self.guard.child().stdin.as_mut().expect("standard input is a pipe");
+        writeln!(stdin, "{line}").and_then(|()| stdin.flush()).unwrap_or_else(|e| panic!("{}: {e}", self.what));
+    }
+
+    /// Waits until the program has said `text` since the last time something was waited for; returns all it said
+    /// up to the end of that line.
+    ///
+    /// # Panics
+    /// When it does not say that within `limit`.
+    pub fn hear(&mut self, text: &str, limit: Duration) -> String {
+        let heard = wait::poll(limit, || {
+            let all = read_all(&mut self.output);
+            let fresh = all.get(self.read..)?;
+            let at = fresh.find(text)?;
+            let end = at + fresh[at..].find('\n')? + 1;
+            self.read += end;
+            Some(fresh[..end].to_owned())
+        });
+        heard.unwrap_or_else(|| {
+            panic!("{} did not say {text:?} within {limit:?}; all it said:\n{}", self.what, read_all(&mut self.output))
+        })
+    }
+}
+
 fn read_all(file: &mut File) -> String {
     let mut bytes = Vec::new();
     let read = file.seek(SeekFrom::Start(0)).and_then(|_| file.read_to_end(&mut bytes));

@@ -41,10 +41,10 @@ pub fn spawn(command: Command) -> io::Result<Guard> {
 fn serve(jobs: &Receiver<Job>) {
     while let Ok((mut command, answer)) = jobs.recv() {
         // The asker waits for the answer; if it is gone, dropping the guard-less child would leak it.
-        if let Err(lost) = answer.send(command.spawn()) {
-            if let Ok(mut child) = lost.0 {
-                let _ = child.kill();
-            }
+        if let Err(lost) = answer.send(command.spawn())
+            && let Ok(mut child) = lost.0
+        {
+            let _ = child.kill();
         }
     }
 }

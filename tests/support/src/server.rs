@@ -57,6 +57,7 @@ pub struct ServerSpec {
     /// The content of `myid`; unused by a standalone server.
     pub id: u8,
     settings: Vec<(String, String)>,
+    unprefixed: Vec<(String, String)>,
     java_options: Vec<String>,
 }
 
@@ -78,6 +79,7 @@ impl ServerSpec {
             kind,
             id: 1,
             settings: settings.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
+            unprefixed: Vec::new(),
             java_options: java.iter().map(|s| (*s).to_owned()).collect(),
         }
     }
@@ -86,6 +88,14 @@ impl ServerSpec {
     pub fn set(mut self, key: &str, value: impl ToString) -> Self {
         self.settings.retain(|(k, _)| k != key);
         self.settings.push((key.to_owned(), value.to_string()));
+        self
+    }
+
+    /// Sets one of the few settings that Apache reads as a system property without the prefix `zookeeper.`, so that
+    /// `zoo.cfg` cannot carry them (`jute.maxbuffer`, `znode.container.*`); ours takes them from `zoo.cfg`.
+    pub fn set_unprefixed(mut self, key: &str, value: impl ToString) -> Self {
+        self.unprefixed.retain(|(k, _)| k != key);
+        self.unprefixed.push((key.to_owned(), value.to_string()));
         self
     }
 
@@ -152,7 +162,9 @@ impl Server {
             self.data_dir().display(),
             self.ports.client
         );
-        for (key, value) in &self.spec.settings {
+        let ours = self.spec.kind == ServerKind::Zookube;
+        let unprefixed = self.spec.unprefixed.iter().filter(|_| ours);
+        for (key, value) in self.spec.settings.iter().chain(unprefixed) {
             text.push_str(&format!("{key}={value}\n"));
         }
         std::fs::write(self.config_file(), text).expect("a zoo.cfg");
@@ -181,7 +193,9 @@ impl Server {
     fn command(&self) -> Command {
         let java = |class_path: String| {
             let mut command = process::command("java");
-            command.args(&self.spec.java_options).arg("-cp").arg(class_path);
+            command.args(&self.spec.java_options);
+            command.args(self.spec.unprefixed.iter().map(|(key, value)| format!("-D{key}={value}")));
+            command.arg("-cp").arg(class_path);
             command.arg("org.apache.zookeeper.server.quorum.QuorumPeerMain").arg(self.config_file());
             command
         };

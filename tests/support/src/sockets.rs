@@ -22,9 +22,8 @@ pub fn of_process(pid: u32) -> BTreeSet<Socket> {
     let table = table(pid);
     let Ok(entries) = fs::read_dir(format!("/proc/{pid}/fd")) else { return BTreeSet::new() };
     let targets = entries.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
-    let inode = |target: std::path::PathBuf| {
-        target.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse::<u64>().ok()
-    };
+    let inode =
+        |target: std::path::PathBuf| target.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse::<u64>().ok();
     targets.filter_map(inode).filter_map(|inode| table.get(&inode).copied()).collect()
 }
 
@@ -42,10 +41,7 @@ fn parse_line(line: &str) -> Option<(u64, Socket)> {
     if state != ESTABLISHED && state != LISTEN {
         return None;
     }
-    let socket = Socket {
-        local_port: port(fields.get(1)?)?,
-        peer_port: port(fields.get(2)?)?,
-        listening: state == LISTEN,
-    };
+    let socket =
+        Socket { local_port: port(fields.get(1)?)?, peer_port: port(fields.get(2)?)?, listening: state == LISTEN };
     Some((fields.get(9)?.parse().ok()?, socket))
 }

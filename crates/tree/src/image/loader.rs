@@ -263,7 +263,7 @@ impl Loader {
             return self.set_root(data, acl_id, stat);
         }
         let (parent_path, name) = path::split(path).ok_or_else(|| self.path_error(path, "has no slash"))?;
-        if name.is_empty() || !self.has_root {
+        if name.is_empty() || parent_path == "/" || !self.has_root {
             return Err(self.path_error(path, "has an empty name or comes before the root").into());
         }
         let parent = self.tree.store.lookup(parent_path);

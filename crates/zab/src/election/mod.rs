@@ -189,11 +189,17 @@ impl Election {
         let is_voter = self.views.is_voter(from);
         match &self.state {
             State::Idle => debug!(me = %self.me, %from, "notification before the first election"),
+            // An observer, or a server that wants to join. Apache answers it in whatever state it is, and an observer that has
+            // settled answers a looking voter: together they would not stop before the voter settles. A server that does not
+            // vote needs an answer only while it looks, and nobody needs that of an observer.
             _ if !is_voter => {
-                // An observer, or a server that wants to join. Apache names the logical clock here, not the vote's round.
-                let answer = self.current_vote_in_round(self.round);
-                out.push(ElectionAction::Send(from, answer));
+                if notification.state == ServerState::Looking {
+                    // The logical clock here, not the vote's round, as in Apache.
+                    let answer = self.current_vote_in_round(self.round);
+                    out.push(ElectionAction::Send(from, answer));
+                }
             }
+            State::Settled(ServerState::Observing) => {}
             State::Settled(_) => {
                 if notification.state == ServerState::Looking {
                     let answer = self.current_vote_in_round(self.current_vote.round);

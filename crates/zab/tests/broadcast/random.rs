@@ -60,7 +60,10 @@ struct Named(u64);
 impl Drop for Named {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("FAILED seed={} in an assertion, see above; replay as below with ZOOKUBE_SEED={}", self.0, self.0);
+            eprintln!(
+                "FAILED seed={} in an assertion, see above; replay as below with ZOOKUBE_SEED={}",
+                self.0, self.0
+            );
         }
     }
 }
@@ -130,9 +133,7 @@ pub fn run(seed: u64, bug: Option<Bug>, traced: bool) -> Result<Counts, Box<Fail
     }
     match world.violation {
         None => Ok(world.counts),
-        Some(violation) => {
-            Err(Box::new(Failure { seed, step: world.counts.steps, violation, trace: world.trace }))
-        }
+        Some(violation) => Err(Box::new(Failure { seed, step: world.counts.steps, violation, trace: world.trace })),
     }
 }
 
@@ -243,7 +244,11 @@ fn stuck(world: &World, end: Millis) -> Violation {
         let (last, epochs) = (server.applied.last(), world.epochs(*sid));
         text.push_str(&format!("\n  server {sid}: {state}, at {last:?}, {epochs:?}"));
     }
-    text.push_str(&format!("\n  committed: {} up to {:?}", world.ledger.committed.len(), world.ledger.committed.last()));
+    text.push_str(&format!(
+        "\n  committed: {} up to {:?}",
+        world.ledger.committed.len(),
+        world.ledger.committed.last()
+    ));
     Violation { invariant: "progress", text }
 }
 

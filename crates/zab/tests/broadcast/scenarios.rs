@@ -11,11 +11,14 @@
 //! | `stall 1`, `resume 1` | a disk begins nothing new, or goes on |
 //! | `slow 1 300` | a disk needs that many ms for each write |
 //! | `cut 1 from 2 3`, `heal` | the network |
+//! | `break 1 keeping 2` | the links of a server break; two of the packets under way to it still arrive |
+//! | `freeze 3` | nothing moves on the links of a server until `heal` |
 //! | `sync 2` | a learner asks its leader for a sync |
 //! | `logged 3 a zxid=0x100000001` | what the disk of a scripted learner holds |
 //! | `dial 3`, `say 3 ACKEPOCH zxid=0x0 current=0` | a scripted learner in place of server 3 speaks to the leader |
+//! | `pings` | from here on pings are printed |
 //! | `run 500` | time passes |
-//! | `quiet 500` | time passes, and nothing is printed |
+//! | `quiet 500` | time passes; nothing since the last block is printed |
 //! | `status` | what every server believes |
 
 use std::path::Path;
@@ -84,7 +87,7 @@ fn play(path: &Path, text: &str) -> String {
         } else if line == "----" {
             in_output = true;
             result.push_str("----\n");
-            result.push_str(&std::mem::replace(&mut script.world().trace, Some(String::new())).unwrap());
+            result.push_str(&script.world().trace.replace(String::new()).unwrap());
         } else if !in_output {
             result.push_str(line);
             result.push('\n');
@@ -157,6 +160,15 @@ impl Script {
                 assert_eq!(rest[1], "from", "cut A from B C");
                 sids(&rest[2..]).into_iter().for_each(|other| self.world().cut(sid(rest[0]), other));
             }
+            "freeze" => {
+                for id in self.world().links_of(sid(rest[0])) {
+                    self.world().freeze(id);
+                }
+            }
+            "break" => {
+                let packets = usize::try_from(number(rest[2])).unwrap();
+                self.world().break_links_of(sid(rest[0]), packets);
+            }
             "heal" => self.world().heal(),
             "sync" => self.world().sync(sid(rest[0])),
             "dial" => {
@@ -168,11 +180,11 @@ impl Script {
                 let entry = Entry { zxid: Zxid(option(rest, "zxid").unwrap()), tag: tag(rest[1]) };
                 self.world().servers.get_mut(&sid(rest[0])).unwrap().disk.list.push(entry);
             }
+            "pings" => self.world().trace_pings = true,
             "run" => self.world().run(number(rest[0])),
             "quiet" => {
-                let before = self.world().trace.clone();
                 self.world().run(number(rest[0]));
-                self.world().trace = before;
+                self.world().trace = Some(String::new());
             }
             "status" => self.status(),
             other => panic!("`{other}` is not a command"),

@@ -12,6 +12,9 @@ use zab::quorum::Membership;
 /// Decides what becomes of a message from one server to another: the delay of each copy that arrives.
 pub type Fate = Box<dyn FnMut(ServerId, ServerId) -> Vec<i64>>;
 
+/// Far more messages than any election needs at a time.
+const IN_FLIGHT_MAX: usize = 2_000;
+
 pub struct Server {
     pub election: Election,
     pub initial: InitialVote,
@@ -252,6 +255,7 @@ impl World {
     fn post(&mut self, from: ServerId, to: ServerId, message: &Notification, delays: &[i64]) {
         for delay in delays {
             self.sent += 1;
+            assert!(self.in_flight.len() < IN_FLIGHT_MAX, "the servers talk without end\n{}", self.trace);
             self.in_flight.insert((self.now.plus(*delay), self.sent), (from, to, message.clone()));
         }
     }

@@ -5,7 +5,7 @@ use std::fmt;
 
 use wire::{Epoch, ServerId, Zxid};
 use zab::quorum::Membership;
-use zab::{EstablishedRole, Epochs};
+use zab::{Epochs, EstablishedRole};
 
 use super::disk::{Disk, Entry};
 
@@ -47,13 +47,7 @@ impl Ledger {
     }
 
     /// A server begins to serve; what it has applied is what its clients see.
-    pub fn established(
-        &mut self,
-        sid: ServerId,
-        role: EstablishedRole,
-        epoch: Epoch,
-        applied: &[Entry],
-    ) -> Check {
+    pub fn established(&mut self, sid: ServerId, role: EstablishedRole, epoch: Epoch, applied: &[Entry]) -> Check {
         if role == EstablishedRole::Leader {
             self.leadership(epoch, sid)?;
             self.primary_integrity(sid, epoch, applied)?;

@@ -4,6 +4,7 @@
 pub mod disk;
 pub mod invariants;
 pub mod network;
+mod perform;
 pub mod render;
 pub mod rng;
 pub mod world;

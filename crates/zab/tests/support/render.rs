@@ -18,9 +18,9 @@ pub fn packet(packet: &QuorumPacket) -> String {
     let kind = format!("{:?}", packet.kind).to_uppercase();
     let data = packet.data.as_ref();
     let rest = match packet.kind {
-        PacketType::Proposal | PacketType::Inform => data.map(|bytes| {
-            name(Entry::of(&Proposal { zxid: packet.zxid, bytes: bytes.clone() }).tag)
-        }),
+        PacketType::Proposal | PacketType::Inform => {
+            data.map(|bytes| name(Entry::of(&Proposal { zxid: packet.zxid, bytes: bytes.clone() }).tag))
+        }
         PacketType::FollowerInfo | PacketType::ObserverInfo => {
             data.and_then(|data| LearnerInfo::decode(data).ok()).map(|info| format!("from server {}", info.sid))
         }

@@ -3,15 +3,14 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use bytes::Bytes;
 use wire::election::Notification;
 use wire::quorum::{PacketType, QuorumPacket};
 use wire::{Epoch, Millis, ServerId, Zxid};
-use zab::election::{ElectionAction, ElectionSettings};
+use zab::election::ElectionSettings;
 use zab::quorum::Membership;
-use zab::{Action, Epochs, EstablishedRole, LinkId, Peer, PeerSettings, PeerStart, Proposal, Timing};
+use zab::{Epochs, EstablishedRole, LinkId, Peer, PeerSettings, PeerStart, Timing};
 
-use super::disk::{Disk, Done, Entry, Lane, Work};
+use super::disk::{Disk, Done, Entry, Lane};
 use super::invariants::{self, Check, Ledger, Violation};
 use super::network::{Network, Payload, pair};
 use super::render;
@@ -67,28 +66,49 @@ impl Weather {
     };
 }
 
-enum Event {
-    Vote { from: ServerId, to: ServerId, vote: Notification },
-    Link { id: u64, end: usize },
-    Dial { from: ServerId, life: u64, link: LinkId, to: ServerId, tries: u32 },
-    Disk { sid: ServerId, life: u64, lane: Lane },
+pub(super) enum Event {
+    Vote {
+        from: ServerId,
+        to: ServerId,
+        vote: Notification,
+    },
+    Link {
+        id: u64,
+        end: usize,
+    },
+    Dial {
+        from: ServerId,
+        life: u64,
+        link: LinkId,
+        to: ServerId,
+        tries: u32,
+    },
+    Disk {
+        sid: ServerId,
+        life: u64,
+        lane: Lane,
+    },
     /// An answer that a planted bug gives before its time.
-    TooEarly { sid: ServerId, life: u64, done: Done },
+    TooEarly {
+        sid: ServerId,
+        life: u64,
+        done: Done,
+    },
 }
 
 pub struct Server {
     /// Where it runs.
     pub peer: Option<Peer>,
-    life: u64,
+    pub(super) life: u64,
     pub disk: Disk,
     /// The state machine.
     pub applied: Vec<Entry>,
     pub applied_upto: Zxid,
     pub serving: Option<(EstablishedRole, Epoch)>,
     /// How much of `applied` its clients may have seen in this life.
-    shown: usize,
-    listening: bool,
-    received: Option<(Zxid, Vec<Entry>)>,
+    pub(super) shown: usize,
+    pub(super) listening: bool,
+    pub(super) received: Option<(Zxid, Vec<Entry>)>,
 }
 
 /// What happened in a run, so that a test can show that something did.
@@ -127,6 +147,7 @@ pub struct World {
     /// `None`: nobody reads it.
     pub trace: Option<String>,
     pub trace_votes: bool,
+    pub trace_pings: bool,
     events: BTreeMap<(Millis, u64), Event>,
     votes_in_flight: BTreeMap<(ServerId, ServerId), usize>,
     scheduled: u64,
@@ -162,6 +183,7 @@ impl World {
             violation: None,
             trace: None,
             trace_votes: false,
+            trace_pings: false,
             events: BTreeMap::new(),
             votes_in_flight: BTreeMap::new(),
             scheduled: 0,
@@ -176,13 +198,13 @@ impl World {
         }
     }
 
-    fn judge(&mut self, check: Check) {
+    pub(super) fn judge(&mut self, check: Check) {
         if let Err(violation) = check {
             self.violation.get_or_insert(violation);
         }
     }
 
-    fn schedule(&mut self, delay_ms: i64, event: Event) {
+    pub(super) fn schedule(&mut self, delay_ms: i64, event: Event) {
         self.schedule_at(self.now.plus(delay_ms), event);
     }
 
@@ -191,7 +213,7 @@ impl World {
         self.events.insert((at, self.scheduled), event);
     }
 
-    fn server(&mut self, sid: ServerId) -> &mut Server {
+    pub(super) fn server(&mut self, sid: ServerId) -> &mut Server {
         self.servers.get_mut(&sid).expect("a member of the ensemble")
     }
 
@@ -227,13 +249,9 @@ impl World {
             disk.list.pop();
             disk.last = disk.list.last().map_or(Zxid::ZERO, |entry| entry.zxid);
         }
-        let from = if short && !disk.list.is_empty() {
-            disk.list[self.rng.below(disk.list.len())].zxid
-        } else {
-            Zxid::ZERO
-        };
-        let mut start =
-            PeerStart { last_zxid: disk.last, epochs: disk.epochs, history: disk.history(from) };
+        let from =
+            if short && !disk.list.is_empty() { disk.list[self.rng.below(disk.list.len())].zxid } else { Zxid::ZERO };
+        let mut start = PeerStart { last_zxid: disk.last, epochs: disk.epochs, history: disk.history(from) };
         if bug == Some(Bug::ForgetsAcceptedEpoch) {
             start.epochs.accepted = start.epochs.current;
         }
@@ -288,11 +306,16 @@ impl World {
         self.network.links_cut.insert(pair(a, b));
         for id in self.network.between(|x, y| pair(x, y) == pair(a, b)) {
             if self.weather.torn && self.rng.chance(50) {
-                self.network.connections.get_mut(&id).expect("between() names connections").stalled = true;
+                self.freeze(id);
             } else {
                 self.break_link(id);
             }
         }
+    }
+
+    /// A link stands still until the network heals.
+    pub fn freeze(&mut self, id: u64) {
+        self.network.connections.get_mut(&id).expect("a link that stands").stalled = true;
     }
 
     pub fn heal(&mut self) {
@@ -320,12 +343,28 @@ impl World {
         }
     }
 
+    /// Breaks the links of a server; the first packets under way to it still arrive.
+    pub fn break_links_of(&mut self, sid: ServerId, packets: usize) {
+        for id in self.links_of(sid) {
+            for end in &mut self.network.connections.get_mut(&id).expect("a link that stands").ends {
+                if end.sid == sid {
+                    end.inbound.truncate(packets);
+                }
+            }
+            self.break_link(id);
+        }
+    }
+
+    pub fn links_of(&self, sid: ServerId) -> Vec<u64> {
+        self.network.between(|a, b| a == sid || b == sid)
+    }
+
     pub fn links(&self) -> Vec<u64> {
         self.network.connections.keys().copied().collect()
     }
 
     /// Puts something on its way to an end.
-    fn deliver(&mut self, id: u64, end: usize, payload: Payload) {
+    pub(super) fn deliver(&mut self, id: u64, end: usize, payload: Payload) {
         let delay = self.rng.range(self.weather.link_ms);
         let Some(connection) = self.network.connections.get_mut(&id) else { return };
         let side = &mut connection.ends[end];
@@ -339,7 +378,7 @@ impl World {
     }
 
     /// An end closes its side; the other learns of it behind what is under way.
-    fn close(&mut self, id: u64, end: usize, reason: String) {
+    pub(super) fn close(&mut self, id: u64, end: usize, reason: String) {
         let other = 1 - end;
         if self.weather.torn && self.rng.chance(30) {
             self.network.lose_tail(id, other, &mut self.rng);
@@ -348,11 +387,11 @@ impl World {
         self.network.unplug(id, end);
     }
 
-    fn send(&mut self, from: ServerId, link: LinkId, payload: Payload) {
+    pub(super) fn send(&mut self, from: ServerId, link: LinkId, payload: Payload) {
         if let Some(&(id, end)) = self.network.sockets.get(&(from, link)) {
             let to = self.network.connections[&id].ends[1 - end].sid;
             match &payload {
-                Payload::Packet(packet) if packet.kind != PacketType::Ping => {
+                Payload::Packet(packet) if packet.kind != PacketType::Ping || self.trace_pings => {
                     self.count(packet.kind);
                     self.say(|| format!("{from}->{to}: {}", render::packet(packet)));
                 }
@@ -366,7 +405,7 @@ impl World {
         }
     }
 
-    fn count(&mut self, kind: PacketType) {
+    pub(super) fn count(&mut self, kind: PacketType) {
         match kind {
             PacketType::Diff => self.counts.diffs += 1,
             PacketType::Trunc => self.counts.truncs += 1,
@@ -375,7 +414,7 @@ impl World {
         }
     }
 
-    fn cast(&mut self, from: ServerId, to: ServerId, vote: &Notification) {
+    pub(super) fn cast(&mut self, from: ServerId, to: ServerId, vote: &Notification) {
         if self.trace_votes {
             self.say(|| format!("{from}->{to}: {}", render::vote(vote)));
         }
@@ -544,221 +583,7 @@ impl World {
         }
     }
 
-    // --- disks ---------------------------------------------------------------------------------------------------
-
-    fn write(&mut self, sid: ServerId, work: Work) {
-        let early = match (self.bug, &work) {
-            (Some(Bug::SyncedTooEarly), Work::Append(entry)) => Some(Done::Synced(entry.zxid)),
-            (Some(Bug::EpochsTooEarly), Work::SaveEpochs(epochs)) => Some(Done::EpochsSaved(*epochs)),
-            (Some(Bug::ForgetsSnapshot), Work::SaveSnapshot(..)) => Some(Done::SnapshotSaved),
-            _ => None,
-        };
-        let forgets = self.bug == Some(Bug::ForgetsSnapshot) && early.is_some();
-        if let Some(done) = early {
-            let life = self.server(sid).life;
-            self.schedule(0, Event::TooEarly { sid, life, done });
-        }
-        if !forgets {
-            let lane = self.server(sid).disk.submit(work);
-            self.begin_writes(sid, lane);
-        }
-    }
-
-    fn begin_writes(&mut self, sid: ServerId, lane: Lane) {
-        let server = self.servers.get_mut(&sid).expect("a member of the ensemble");
-        if server.disk.begin(lane) {
-            let delay = self.rng.range(server.disk.latency_ms);
-            let life = server.life;
-            self.schedule(delay, Event::Disk { sid, life, lane });
-        }
-    }
-
-    /// A disk stands still, or goes on.
-    pub fn stall_disk(&mut self, sid: ServerId, stalled: bool) {
-        self.counts.stalls += u64::from(stalled);
-        self.server(sid).disk.stalled = stalled;
-        for lane in [Lane::Log, Lane::Files] {
-            self.begin_writes(sid, lane);
-        }
-    }
-
-    /// A write is durable: the peer learns of it, unless a planted bug has told it before.
-    fn answer(&mut self, sid: ServerId, done: Done) {
-        self.say(|| match &done {
-            Done::Synced(upto) => format!("{sid}: log synced up to {upto}"),
-            Done::Truncated(to) => format!("{sid}: log cut behind {to}"),
-            Done::EpochsSaved(epochs) => format!("{sid}: epochs saved, {}", render::epochs(*epochs)),
-            Done::SnapshotSaved => format!("{sid}: snapshot saved"),
-        });
-        let epochs = self.server(sid).disk.epochs;
-        let check = self.ledger.epochs(sid, epochs);
-        self.judge(check);
-        let told = matches!(
-            (self.bug, &done),
-            (Some(Bug::SyncedTooEarly), Done::Synced(_)) | (Some(Bug::EpochsTooEarly), Done::EpochsSaved(_))
-        );
-        if !told {
-            self.tell(sid, done);
-        }
-    }
-
-    fn tell(&mut self, sid: ServerId, done: Done) {
-        if let Done::Truncated(to) = done {
-            return self.reload(sid, to);
-        }
-        self.with_peer(sid, |peer, now, out| match done {
-            Done::Synced(upto) => peer.on_log_synced(now, upto, out),
-            Done::EpochsSaved(epochs) => peer.on_epochs_saved(now, epochs, out),
-            Done::SnapshotSaved => peer.on_snapshot_saved(now, out),
-            Done::Truncated(_) => unreachable!("handled above"),
-        });
-    }
-
-    fn reload(&mut self, sid: ServerId, to: Zxid) {
-        let claims_cut = self.bug == Some(Bug::KeepsTruncated);
-        let server = self.server(sid);
-        let list = server.disk.list.clone();
-        let shown = server.applied[..server.shown].to_vec();
-        server.applied = list;
-        server.applied_upto = server.disk.last;
-        let last = if claims_cut { to } else { server.disk.last };
-        let history = server.disk.history(Zxid::ZERO);
-        let check = invariants::kept(sid, &shown, &server.applied);
-        self.judge(check);
-        self.with_peer(sid, |peer, now, out| peer.on_truncated(now, last, history, out));
-    }
-
-    // --- actions -------------------------------------------------------------------------------------------------
-
-    fn with_peer(&mut self, sid: ServerId, event: impl FnOnce(&mut Peer, Millis, &mut Vec<Action>)) {
-        let now = self.now;
-        let Some(peer) = self.server(sid).peer.as_mut() else { return };
-        let mut out = Vec::new();
-        event(peer, now, &mut out);
-        for action in out {
-            self.perform(sid, action);
-        }
-    }
-
-    fn perform(&mut self, sid: ServerId, action: Action) {
-        match action {
-            Action::Election(ElectionAction::Send(to, vote)) => self.cast(sid, to, &vote),
-            Action::Election(_) => {}
-            Action::Listen => self.server(sid).listening = true,
-            Action::StopListening => self.server(sid).listening = false,
-            Action::Dial(link, to) => {
-                self.say(|| format!("{sid}: dials {to}"));
-                let life = self.server(sid).life;
-                let delay = self.rng.range(self.weather.link_ms);
-                self.schedule(delay, Event::Dial { from: sid, life, link, to, tries: 1 });
-            }
-            Action::Send(link, packet) => self.send(sid, link, Payload::Packet(packet)),
-            Action::SendSnapshot(link, zxid) => self.send_snapshot(sid, link, zxid),
-            Action::Close(link, reason) => {
-                if let Some(&(id, end)) = self.network.sockets.get(&(sid, link)) {
-                    let to = self.network.connections[&id].ends[1 - end].sid;
-                    self.say(|| format!("{sid}: closes its link to {to}: {reason}"));
-                    self.close(id, end, reason);
-                }
-            }
-            Action::Append(proposal) => {
-                self.say(|| format!("{sid}: Append {}", render::proposal(&proposal)));
-                self.write(sid, Work::Append(Entry::of(&proposal)));
-            }
-            Action::SaveEpochs(epochs) => {
-                self.say(|| format!("{sid}: SaveEpochs {}", render::epochs(epochs)));
-                self.write(sid, Work::SaveEpochs(epochs));
-            }
-            Action::Truncate(to) => {
-                self.say(|| format!("{sid}: Truncate behind {to}"));
-                self.write(sid, Work::Truncate(to));
-            }
-            Action::InstallSnapshot => self.install_snapshot(sid),
-            Action::SaveSnapshot => {
-                let server = self.server(sid);
-                let (zxid, list) = (server.applied_upto, server.applied.clone());
-                self.say(|| format!("{sid}: SaveSnapshot {zxid}"));
-                self.write(sid, Work::SaveSnapshot(zxid, list));
-            }
-            Action::Commit(proposal) => self.commit(sid, &proposal),
-            Action::Established(role, epoch) => self.established(sid, role, epoch),
-            Action::Left(reason) => {
-                self.counts.abandoned += 1;
-                self.say(|| format!("{sid}: left: {reason}"));
-                let server = self.server(sid);
-                (server.serving, server.received) = (None, None);
-            }
-            Action::Deliver(link, packet) => self.request(sid, link, &packet),
-        }
-    }
-
-    /// What the server around a learner does with a ping: it answers at once, with an empty and not a null list.
-    fn request(&mut self, sid: ServerId, link: LinkId, packet: &QuorumPacket) {
-        let learns = self.server(sid).peer.as_ref().is_some_and(|peer| peer.leader_link() == Some(link));
-        if packet.kind == PacketType::Ping && learns {
-            let reply = QuorumPacket::with_data(PacketType::Ping, packet.zxid, Bytes::new());
-            self.send(sid, link, Payload::Packet(reply));
-        } else if packet.kind == PacketType::Sync {
-            self.say(|| format!("{sid}: sync is complete"));
-        }
-    }
-
-    fn send_snapshot(&mut self, sid: ServerId, link: LinkId, zxid: Zxid) {
-        let server = self.server(sid);
-        let list = server.applied.clone();
-        let last = list.last().map_or(Zxid::ZERO, |entry| entry.zxid);
-        if last != zxid && !zxid.is_epoch_start() || last > zxid {
-            let text = format!("server {sid} sends a snapshot called {zxid} that ends at {last}");
-            self.judge(Err(Violation { invariant: "snapshot_zxid", text }));
-        }
-        self.send(sid, link, Payload::Snapshot(zxid, list));
-    }
-
-    fn install_snapshot(&mut self, sid: ServerId) {
-        let server = self.server(sid);
-        let (zxid, list) = server.received.take().expect("a snapshot is installed that was received");
-        let check = invariants::kept(sid, &server.applied[..server.shown], &list);
-        (server.applied, server.applied_upto) = (list, zxid);
-        self.judge(check);
-        self.say(|| format!("{sid}: InstallSnapshot {zxid}"));
-    }
-
-    fn commit(&mut self, sid: ServerId, proposal: &Proposal) {
-        let entry = Entry::of(proposal);
-        self.say(|| format!("{sid}: Commit {}", render::proposal(proposal)));
-        if self.bug == Some(Bug::LosesCommits) && self.rng.chance(1) {
-            return;
-        }
-        let server = self.servers.get_mut(&sid).expect("a member of the ensemble");
-        server.applied.push(entry);
-        server.applied_upto = entry.zxid;
-        let check = match server.serving {
-            Some((role, _)) => {
-                self.counts.commits += 1;
-                server.shown = server.applied.len();
-                self.ledger.delivered(sid, role == EstablishedRole::Leader, &server.applied)
-            }
-            None => invariants::total_order(sid, &server.applied[server.applied.len().saturating_sub(2)..]),
-        };
-        self.judge(check);
-    }
-
-    fn established(&mut self, sid: ServerId, role: EstablishedRole, epoch: Epoch) {
-        self.say(|| format!("{sid}: Established {role:?} of epoch {epoch}"));
-        let server = self.servers.get_mut(&sid).expect("a member of the ensemble");
-        server.serving = Some((role, epoch));
-        server.shown = server.applied.len();
-        let check = self.ledger.established(sid, role, epoch, &server.applied);
-        let last = server.applied.last().copied();
-        self.judge(check);
-        if role == EstablishedRole::Leader {
-            self.counts.established += 1;
-            let check = self.ledger.history_before_epoch(&self.membership, &self.disks(), epoch, last);
-            self.judge(check);
-        }
-    }
-
-    fn disks(&self) -> BTreeMap<ServerId, &Disk> {
+    pub(super) fn disks(&self) -> BTreeMap<ServerId, &Disk> {
         self.servers.iter().map(|(&sid, server)| (sid, &server.disk)).collect()
     }
 
