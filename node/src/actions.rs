@@ -168,8 +168,7 @@ impl Hands {
             Action::SaveEpochs(epochs) => self.disk_job(Job::SaveEpochs(epochs)),
             Action::Truncate { after } => self.disk_job(Job::Truncate { after }),
             Action::SaveSnapshot => {
-                let history =
-                    if self.snapshot_from.take().is_some() { History::Replaced } else { History::Continued };
+                let history = if self.snapshot_from.take().is_some() { History::Replaced } else { History::Continued };
                 self.disk_job(Job::SaveSnapshot(history));
             }
             Action::BackgroundSnapshot => self.disk_job(Job::BackgroundSnapshot),
@@ -260,6 +259,10 @@ pub struct Sink(pub SharedClients);
 impl replica::EventSink for Sink {
     fn deliver(&mut self, conn: ConnId, frame: &bytes::Bytes) {
         self.0.lock().with(conn, |conn| conn.outbox.event(frame));
+    }
+
+    fn reply(&mut self, conn: ConnId, frames: bytes::BytesMut, answered: usize) {
+        self.0.lock().with(conn, |conn| conn.outbox.replies(frames, answered));
     }
 }
 

@@ -84,9 +84,9 @@ fn take(shared: &Arc<Shared>, stream: TcpStream, peer: SocketAddr) {
             return;
         }
     };
-    let options = stream.set_nodelay(true).and_then(|()| {
-        if limits.keep_alive { SockRef::from(&stream).set_keepalive(true) } else { Ok(()) }
-    });
+    let options = stream
+        .set_nodelay(true)
+        .and_then(|()| if limits.keep_alive { SockRef::from(&stream).set_keepalive(true) } else { Ok(()) });
     if let Err(error) = options {
         // The client is gone already; its task will notice.
         tracing::debug!(%peer, "set socket options: {error}");

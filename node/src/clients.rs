@@ -62,7 +62,8 @@ impl Clients {
 
     /// The sessions that were active since the last call, in order.
     pub fn take_touched(&mut self) -> Vec<SessionId> {
-        let active = self.conns.values().filter(|client| client.session != SessionId::NONE && client.conn.take_touched());
+        let active =
+            self.conns.values().filter(|client| client.session != SessionId::NONE && client.conn.take_touched());
         let mut sessions: Vec<SessionId> = active.map(|client| client.session).collect();
         sessions.sort_unstable();
         sessions

@@ -168,8 +168,12 @@ impl Disk {
             return;
         }
         let log = &mut self.log;
-        let started = Instant::now();
-        let upto = insist("sync the log", || log.sync());
+        // Only the attempt that succeeds counts: waiting for room is no slow disk.
+        let mut started = Instant::now();
+        let upto = insist("sync the log", || {
+            started = Instant::now();
+            log.sync()
+        });
         let took = started.elapsed();
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         self.stats.syncs.fetch_add(1, Relaxed);
@@ -252,7 +256,7 @@ fn insist<T>(what: &str, mut attempt: impl FnMut() -> store::Result<T>) -> T {
             }
             Err(error) if error.is_no_space() => {
                 if !warned {
-                    tracing::warn!("{what}: {error}; writes wait until there is room");
+                    tracing::warn!("{what}: {}; writes wait until there is room", exit::one_line(&error));
                 }
                 warned = true;
                 std::thread::sleep(DISK_FULL_PAUSE);

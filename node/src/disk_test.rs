@@ -23,8 +23,7 @@ struct World {
 
 fn world() -> World {
     let fs = MemFs::new();
-    let snapshot_settings =
-        SnapshotSettings { compression: Compression::None, last_processed: true, digest: true };
+    let snapshot_settings = SnapshotSettings { compression: Compression::None, last_processed: true, digest: true };
     let recovery = Recovery {
         vfs: fs.vfs(),
         dirs: DataDirs::single(PathBuf::from("/data")),
@@ -43,8 +42,7 @@ fn world() -> World {
     let settings = LogSettings { prealloc_bytes: 0, ..LogSettings::default() };
     let log = TxnLog::open(vfs, dirs.log_dir(), settings, Zxid::ZERO);
     let (sender, results) = tokio::sync::mpsc::channel(64);
-    let disk =
-        Disk::new(log, recovery.clone(), snapshots, sender, stats, Epochs::default(), Duration::from_secs(60));
+    let disk = Disk::new(log, recovery.clone(), snapshots, sender, stats, Epochs::default(), Duration::from_secs(60));
     World { fs, queue: disk.spawn().expect("a thread"), results, recovery }
 }
 

@@ -84,7 +84,9 @@ impl Driver {
                 () = tokio::time::sleep_until(wake_at.into()) => Woken::Time,
             };
             if matches!(woken, Woken::Internal) && !disk_is_behind {
-                while clients.len() < INPUT_BATCH_MAX && let Ok(input) = self.clients.try_recv() {
+                while clients.len() < INPUT_BATCH_MAX
+                    && let Ok(input) = self.clients.try_recv()
+                {
                     clients.push(input);
                 }
             }

@@ -33,6 +33,12 @@ impl Fatal {
 
 /// Ends the process at once. What must be durable was synced before it was acknowledged, so there is nothing to tidy up.
 pub fn halt(code: i32, message: &str) -> ! {
-    tracing::error!(code, "halt: {message}");
+    tracing::error!(code, "halt: {}", one_line(&message));
     std::process::exit(code)
+}
+
+/// An error's text on one line, as the log wants it; messages for people put their hint on a line of its own.
+#[must_use]
+pub fn one_line(error: &impl std::fmt::Display) -> String {
+    error.to_string().lines().map(str::trim).collect::<Vec<_>>().join(" ")
 }

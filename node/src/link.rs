@@ -182,12 +182,7 @@ mod tests {
         assert_eq!(link.send(&ping), Queued::First);
         link.close();
         assert_eq!(link.send(&ack), Queued::Behind);
-        let expected = vec![
-            encoded(&[ping.clone(), ack]),
-            Work::Snapshot(Zxid(7)),
-            encoded(&[ping]),
-            Work::Close,
-        ];
+        let expected = vec![encoded(&[ping.clone(), ack]), Work::Snapshot(Zxid(7)), encoded(&[ping]), Work::Close];
         assert_eq!(works(&link), expected);
         assert_eq!(works(&link), [Work::Close]);
     }

@@ -106,8 +106,7 @@ impl RecoverTarget for Target {
     }
 
     fn load(&mut self, body: &mut dyn BufRead) -> Result<(), Rejected> {
-        let mut loader =
-            Loader::new(LoaderSettings { tree: self.settings, record_bytes_max: self.record_bytes_max });
+        let mut loader = Loader::new(LoaderSettings { tree: self.settings, record_bytes_max: self.record_bytes_max });
         loop {
             let bytes = body.fill_buf().map_err(|error| Rejected(error.to_string()))?;
             let at_end = bytes.is_empty();
@@ -126,7 +125,8 @@ impl RecoverTarget for Target {
         let Some(store::ZxidDigest { zxid: digested, version, digest }) = trailer.digest else { return };
         if digested > zxid {
             self.tree.expect_digest(ExpectedDigest { zxid: digested, version, digest });
-        } else if digested == zxid && zxid > Zxid::ZERO && version == TxnDigest::VERSION && digest != self.tree.digest() {
+        } else if digested == zxid && zxid > Zxid::ZERO && version == TxnDigest::VERSION && digest != self.tree.digest()
+        {
             tracing::error!(%zxid, expected = digest, found = self.tree.digest(), "the snapshot's digest is not its tree's");
         }
     }

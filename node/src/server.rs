@@ -129,11 +129,12 @@ async fn peers(
     let me = settings::own_sid(config);
     let events = internal.clone();
     let on_event = move |event| on_election_event(&events, me, event);
-    let election = ElectionNet::start(settings::election(config), config.membership.clone(), on_event)
-        .await
-        .map_err(|error| match error {
-            ElectionNetError::Bind { .. } => Fatal::new(exit::BIND_QUORUM_PORT, error.to_string()),
-            ElectionNetError::NoOwnAddress { .. } => Fatal::new(exit::INVALID_INVOCATION, error.to_string()),
+    let election =
+        ElectionNet::start(settings::election(config), config.membership.clone(), on_event).await.map_err(|error| {
+            match error {
+                ElectionNetError::Bind { .. } => Fatal::new(exit::BIND_QUORUM_PORT, error.to_string()),
+                ElectionNetError::NoOwnAddress { .. } => Fatal::new(exit::INVALID_INVOCATION, error.to_string()),
+            }
         })?;
     let links = LinkNet::new(settings::links(config, recovery), tree.clone(), internal.clone());
     Ok(Some(PeerPorts { election, links }))

@@ -1,11 +1,11 @@
 //! From the configuration to the settings of the parts.
 
 use crate::config::{Config, DigestAlgorithm, Mode, SnapshotCompression};
+use crate::election_conn::ElectionNetSettings;
 use crate::learner_conn::LinkSettings;
 use crate::recovery::{ConfigNode, Recovery};
 use crate::shared::ClientLimits;
 use crate::snapshots::SnapshotSettings;
-use crate::election_conn::ElectionNetSettings;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
@@ -67,10 +67,8 @@ pub fn recovery(config: &Config) -> Recovery {
         },
         snapshots,
         history_max: count(settings.commit_log_count),
-        config_node: (config.mode == Mode::Ensemble).then(|| ConfigNode {
-            text: config.membership.to_text(),
-            version: Zxid(config.membership.version),
-        }),
+        config_node: (config.mode == Mode::Ensemble)
+            .then(|| ConfigNode { text: config.membership.to_text(), version: Zxid(config.membership.version) }),
     }
 }
 
@@ -117,7 +115,6 @@ pub fn auth(config: &Config) -> AuthSettings {
             DigestAlgorithm::Sha512 => tree::acl::DigestAlgorithm::Sha512,
         },
         super_digest: config.super_digest().map(str::to_owned),
-        ..AuthSettings::default()
     }
 }
 

@@ -7,8 +7,8 @@ use crate::shared::DiskStats;
 use parking_lot::Mutex;
 use replica::SharedTree;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use store::{Compression, DataDirs, SnapshotTrailer, SnapshotWriter, Vfs, ZxidDigest};
 use tree::image::{self, DigestSection, TreeReplaced};
 use wire::Zxid;
@@ -130,7 +130,11 @@ impl Snapshots {
         match store::purge::purge(&*self.vfs, &self.dirs, keep) {
             Ok(plan) if plan.snapshots.is_empty() && plan.logs.is_empty() => {}
             Ok(plan) => {
-                tracing::info!(snapshots = plan.snapshots.len(), logs = plan.logs.len(), "deleted old snapshots and logs");
+                tracing::info!(
+                    snapshots = plan.snapshots.len(),
+                    logs = plan.logs.len(),
+                    "deleted old snapshots and logs"
+                );
             }
             Err(error) => tracing::warn!("delete old snapshots: {error}"),
         }

@@ -226,6 +226,7 @@ impl Replica {
         }
         let shared = self.tree.clone();
         let mut tree = shared.write();
+        let mut made = Vec::new();
         for proposal in committed {
             let entry = match self.in_flight.pop_front_if(|entry| entry.zxid() == proposal.zxid) {
                 Some(entry) => entry,
@@ -245,13 +246,27 @@ impl Replica {
             if self.tracker.is_some() {
                 self.prep.applied(entry.zxid());
             }
-            for event in self.events.iter() {
-                for &receiver in event.receivers {
-                    self.sink.deliver(receiver, event.frame);
+            if !self.events.is_empty() {
+                self.hand_over(&mut made, out);
+                for event in self.events.iter() {
+                    for &receiver in event.receivers {
+                        self.sink.deliver(receiver, event.frame);
+                    }
                 }
+                self.events.clear();
             }
-            self.events.clear();
-            self.on_applied(now, &tree, &entry, &result, out);
+            self.on_applied(now, &tree, &entry, &result, &mut made);
+        }
+        self.hand_over(&mut made, out);
+    }
+
+    /// Passes on what applying has led to: replies at once, in their place among the events, the rest as actions.
+    fn hand_over(&mut self, made: &mut Vec<Action>, out: &mut Vec<Action>) {
+        for action in made.drain(..) {
+            match action {
+                Action::Reply { conn, frames, answered } => self.sink.reply(conn, frames, answered),
+                other => out.push(other),
+            }
         }
     }
 

@@ -7,7 +7,7 @@ use crate::schedule::SnapshotSchedule;
 use crate::settings::{Mode, Recovered, Settings};
 use crate::standalone::Standalone;
 use crate::tracker::SessionTracker;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use parking_lot::RwLock;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
@@ -20,11 +20,15 @@ use zab::{EstablishedRole, Peer, PeerSettings, PeerStart, Timing};
 /// The tree behind its lock: connection tasks read, only [`Replica`] writes.
 pub type SharedTree = Arc<RwLock<Tree>>;
 
-/// Takes watch events while the tree is still locked for writing, so that no read can see a change before its event is in
+/// Takes watch events, and the replies among them, while the tree is still locked for writing, so that no read can see a change before its event is in
 /// the outbox of every connection that watches (I9).
 pub trait EventSink: Send {
     /// Queues an event's frame for a connection. Must not block and must not lock the tree.
     fn deliver(&mut self, conn: ConnId, frame: &Bytes);
+
+    /// Queues replies that were made while transactions were applied: they keep their place among the events, so that a
+    /// client never gets an event before the reply to the read that set the watch. As [`Action::Reply`] otherwise.
+    fn reply(&mut self, conn: ConnId, frames: BytesMut, answered: usize);
 }
 
 /// What makes transactions durable and committed.

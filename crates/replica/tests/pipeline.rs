@@ -67,6 +67,25 @@ fn a_watch_event_comes_before_the_reply_of_the_write_that_fires_it() {
 }
 
 #[test]
+fn an_event_never_overtakes_the_reply_that_set_its_watch() {
+    let (mut world, reader) = standalone();
+    let writer = world.connect(1, None);
+    world.next_frame(1, writer).expect("a connect response");
+    world.send(1, reader, 1, CREATE, create_body("/a", b"0", 0));
+    world.send(1, reader, 2, CREATE, create_body("/b", b"0", 0));
+    world.drain();
+    // All three writes become durable with one sync; the read stands between its session's write and the other session's.
+    world.stalled_disks.insert(wire::ServerId(1));
+    world.send(1, reader, 3, SET, set_body("/b", b"1"));
+    world.send(1, reader, 4, GET, watch_body("/a", true));
+    world.send(1, writer, 1, SET, set_body("/a", b"1"));
+    world.drain();
+    world.sync_disk(1);
+    let xids: Vec<i32> = std::iter::from_fn(|| world.next_frame(1, reader)).map(|frame| frame.0).collect();
+    assert_eq!(xids, [1, 2, 3, 4, -1]);
+}
+
+#[test]
 fn nothing_is_answered_before_it_is_on_disk() {
     let (mut world, conn) = standalone();
     world.stalled_disks.insert(wire::ServerId(1));

@@ -309,7 +309,13 @@ impl Generator {
             0..=9 => self.create(),
             10..=13 => Request::Delete { path: self.some_path(), version: self.version() },
             14..=17 => Request::SetData { path: self.some_path(), data: self.data(), version: self.version() },
-            _ => Request::SetAcl { path: self.some_path(), acl: self.acl(), version: self.version() },
+            _ => {
+                let path = self.some_path();
+                // Znodes that every script shares stay open to the scripts to come.
+                let shared = path.as_ref().is_some_and(|p| !p.starts_with(&self.root));
+                let acl = if shared { open() } else { self.acl() };
+                Request::SetAcl { path, acl, version: self.version() }
+            }
         }
     }
 
@@ -383,9 +389,9 @@ impl Generator {
             match self.write() {
                 // Is no part of a multi.
                 Request::SetAcl { .. } => {}
-                // Makes Apache's leader give one zxid twice, upon which every follower exits. So does any write whose
-                // body cannot be decoded; a standalone server only answers MARSHALLINGERROR.
-                Request::Create { acl: None, .. } if self.servers > 1 => {}
+                // Makes Apache's leader give one zxid twice, upon which every follower exits, as any write does whose
+                // body cannot be decoded. Ours gives each its own.
+                Request::Create { acl: None, .. } => {}
                 request => break request,
             }
         }

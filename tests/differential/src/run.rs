@@ -75,6 +75,9 @@ struct Runner<'a> {
 /// When the target cannot be reached at all.
 pub fn run(target: &Target, script: &Script) -> Transcript {
     let mut mask = Mask::new(base_zxid(target));
+    if script.without_zxids {
+        mask.hide_zxids();
+    }
     for (text, symbol) in target.port_symbols() {
         mask.hide(text, symbol);
     }

@@ -20,6 +20,19 @@ impl EventSink for Sink {
     fn deliver(&mut self, conn: ConnId, frame: &Bytes) {
         self.0.lock().entry(conn).or_default().push_back(frame.clone());
     }
+
+    fn reply(&mut self, conn: ConnId, frames: BytesMut, _answered: usize) {
+        receive(&self.0, conn, frames);
+    }
+}
+
+fn receive(all: &Frames, conn: ConnId, mut frames: BytesMut) {
+    let mut all = all.lock();
+    let queue = all.entry(conn).or_default();
+    while !frames.is_empty() {
+        let length = frames.clone().get_i32() as usize;
+        queue.push_back(frames.split_to(4 + length).freeze());
+    }
 }
 
 /// One server with its disk.
@@ -189,6 +202,16 @@ impl World {
         }
     }
 
+    /// A stalled disk reports everything at once.
+    pub fn sync_disk(&mut self, sid: i64) {
+        let sid = ServerId(sid);
+        self.stalled_disks.remove(&sid);
+        if let Some(upto) = self.servers[&sid].log.last().map(|proposal| proposal.zxid) {
+            self.input(sid, Input::LogSynced { upto });
+        }
+        self.drain();
+    }
+
     pub fn drain(&mut self) {
         loop {
             let Some(sid) = self.servers.values().find(|server| !server.inbox.is_empty()).map(|server| server.sid)
@@ -210,10 +233,10 @@ impl World {
         for action in actions {
             let server = self.servers.get_mut(&sid).unwrap();
             match action {
-                Action::Reply { conn, frames, .. } => server.receive(conn, frames),
+                Action::Reply { conn, frames, .. } => receive(&server.frames, conn, frames),
                 Action::Connected { conn, session, frame, .. } => {
                     server.connected.insert(conn, session);
-                    server.receive(conn, frame);
+                    receive(&server.frames, conn, frame);
                 }
                 Action::CloseConn { conn, .. } => drop(server.closed.insert(conn)),
                 Action::StartServing(_) => server.serving = true,
@@ -339,15 +362,6 @@ impl World {
 }
 
 impl Server {
-    fn receive(&mut self, conn: ConnId, mut frames: BytesMut) {
-        let mut all = self.frames.lock();
-        let queue = all.entry(conn).or_default();
-        while !frames.is_empty() {
-            let length = frames.clone().get_i32() as usize;
-            queue.push_back(frames.split_to(4 + length).freeze());
-        }
-    }
-
     fn load(&self) -> Tree {
         let mut tree = self.snapshot.as_ref().map_or_else(fresh_tree, copy_of);
         let mut events = tree::Events::default();

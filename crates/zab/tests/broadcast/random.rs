@@ -11,11 +11,12 @@ use std::fmt;
 use wire::{Millis, ServerId};
 use zab::quorum::Membership;
 
+use crate::support::disk::Lane;
 use crate::support::invariants::Violation;
 use crate::support::rng::Rng;
 use crate::support::world::{Bug, Counts, Weather, World};
 
-const SEEDS: u64 = if cfg!(debug_assertions) { 60 } else { 600 };
+const SEEDS: u64 = if cfg!(debug_assertions) { 60 } else { 2000 };
 /// How long an ensemble without faults may take until a proposal has reached every member: several elections, each followed by
 /// the longest wait a phase of it has, and the longest interval between two notifications.
 const RECOVERY_MS_MAX: i64 = 60_000;
@@ -170,8 +171,10 @@ fn disturb(world: &mut World, faults: &Faults, tag: &mut u64) {
             }
         }
         (Some(8), Some(sid)) => {
-            let stalled = !world.servers[&sid].disk.stalled;
-            world.stall_disk(sid, stalled);
+            // Often only the log: then the epoch files overtake it.
+            let choice: &[Lane] = if world.rng.chance(50) { &[Lane::Log] } else { &[Lane::Log, Lane::Files] };
+            let stalls = world.servers[&sid].disk.stalled.is_empty();
+            world.stall_disk(sid, if stalls { choice } else { &[] });
         }
         _ => {
             for sid in world.proposers() {
@@ -207,10 +210,10 @@ fn recover(world: &mut World, tag: u64) {
     world.heal();
     world.weather.vote_loss_percent = 0;
     for sid in world.running() {
-        world.stall_disk(sid, false);
+        world.stall_disk(sid, &[]);
     }
     for sid in world.down() {
-        world.servers.get_mut(&sid).unwrap().disk.stalled = false;
+        world.servers.get_mut(&sid).unwrap().disk.stalled.clear();
         world.start(sid);
     }
     let end = world.now.plus(RECOVERY_MS_MAX);

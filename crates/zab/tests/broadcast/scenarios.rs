@@ -29,7 +29,7 @@ use wire::{Epoch, ServerId, Zxid};
 use zab::Epochs;
 use zab::quorum::Membership;
 
-use crate::support::disk::{Entry, tag};
+use crate::support::disk::{Entry, Lane, tag};
 use crate::support::render;
 use crate::support::world::{Weather, World};
 
@@ -150,8 +150,8 @@ impl Script {
                     }
                 }
             }
-            "stall" => self.world().stall_disk(sid(rest[0]), true),
-            "resume" => self.world().stall_disk(sid(rest[0]), false),
+            "stall" => self.world().stall_disk(sid(rest[0]), &[Lane::Log, Lane::Files]),
+            "resume" => self.world().stall_disk(sid(rest[0]), &[]),
             "slow" => {
                 let ms = number(rest[1]);
                 self.world().servers.get_mut(&sid(rest[0])).unwrap().disk.latency_ms = (ms, ms);

@@ -106,8 +106,8 @@ pub struct Disk {
     pub epochs: Epochs,
     /// How long a write takes, ms.
     pub latency_ms: (i64, i64),
-    /// Starts nothing new.
-    pub stalled: bool,
+    /// Lanes that start nothing new.
+    pub stalled: Vec<Lane>,
     log: Queue,
     files: Queue,
 }
@@ -120,7 +120,7 @@ impl Disk {
             base: Zxid::ZERO,
             epochs: Epochs::default(),
             latency_ms,
-            stalled: false,
+            stalled: Vec::new(),
             log: Queue::default(),
             files: Queue::default(),
         }
@@ -144,7 +144,7 @@ impl Disk {
 
     /// Begins the next write, if the lane is free and has one: all appends that wait go in one.
     pub fn begin(&mut self, lane: Lane) -> bool {
-        let stalled = self.stalled;
+        let stalled = self.stalled.contains(&lane);
         let queue = self.queue(lane);
         if stalled || queue.busy > 0 || queue.work.is_empty() {
             return false;

@@ -42,10 +42,10 @@ impl World {
         }
     }
 
-    /// A disk stands still, or goes on.
-    pub fn stall_disk(&mut self, sid: ServerId, stalled: bool) {
-        self.counts.stalls += u64::from(stalled);
-        self.server(sid).disk.stalled = stalled;
+    /// The given lanes of a disk stand still; the others go on.
+    pub fn stall_disk(&mut self, sid: ServerId, stalled: &[Lane]) {
+        self.counts.stalls += u64::from(!stalled.is_empty());
+        self.server(sid).disk.stalled = stalled.to_vec();
         for lane in [Lane::Log, Lane::Files] {
             self.begin_writes(sid, lane);
         }

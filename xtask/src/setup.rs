@@ -1,0 +1,179 @@
+//! `cargo xtask setup`: brings what the tests of `tests/` need, and nothing twice.
+//!
+//! What must be where is the contract of [`support::prerequisites`]; this module fulfils it and lets that module have
+//! the last word. As root on Debian missing packages are installed; anywhere else the command says what to install and
+//! fails.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail, ensure};
+use support::prerequisites;
+
+use crate::paint;
+use crate::workspace::{self, command, root, succeeds};
+
+/// Pinned: another version could copy other files.
+const COPY_JARS: &str = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies";
+
+/// The command.
+pub fn run(arguments: &[String]) -> Result<()> {
+    ensure!(arguments.is_empty(), "`setup` takes no arguments");
+    ensure_all()?;
+    println!("setup: everything is there");
+    Ok(())
+}
+
+/// Installs what is missing.
+pub fn ensure_all() -> Result<()> {
+    let (venv, jars) = (Venv::here(), Jars::here());
+    let missing = missing_packages(venv.is_complete(), jars.is_complete());
+    if !missing.is_empty() {
+        install_packages(&missing)?;
+    }
+    venv.complete().context("install kazoo into .cache/venv")?;
+    jars.complete().context("fetch Apache ZooKeeper's jars into .cache/apache/lib")?;
+    have_the_tests_look();
+    Ok(())
+}
+
+/// A panic in here is a disagreement between this module and the tests about where things are.
+fn have_the_tests_look() {
+    prerequisites::apache_39_class_path();
+    prerequisites::apache_38_class_path();
+    prerequisites::python();
+    prerequisites::c_client();
+    prerequisites::zk_cli();
+}
+
+/// Debian's packages that have to be installed.
+fn missing_packages(venv_complete: bool, jars_complete: bool) -> Vec<&'static str> {
+    let on_path = |program: &str, argument: &str| succeeds(command(program).arg(argument));
+    let has_venv = || succeeds(command("python3").args(["-c", "import ensurepip, venv"]));
+    let wanted = [
+        ("default-jdk-headless", on_path("java", "-version") && on_path("javac", "-version")),
+        ("maven", jars_complete || on_path("mvn", "-version")),
+        ("python3", on_path("python3", "--version")),
+        ("python3-venv", venv_complete || has_venv()),
+        // `setpriv`, with which the tests tie servers to their own life.
+        ("util-linux", on_path("setpriv", "--version")),
+        ("zookeeper", exists("/usr/share/zookeeper/bin/zkCli.sh") && exists("/usr/share/java/zookeeper.jar")),
+        ("zookeeper-bin", exists("/usr/lib/zookeeper/bin/cli_mt")),
+    ];
+    wanted.into_iter().filter(|(_, present)| !present).map(|(package, _)| package).collect()
+}
+
+fn exists(path: &str) -> bool {
+    Path::new(path).exists()
+}
+
+fn install_packages(missing: &[&str]) -> Result<()> {
+    let list = missing.join(" ");
+    if !exists("/usr/bin/apt-get") {
+        bail!(
+            "missing: {list} (names of Debian's packages). hint: install them with this system's own package manager, \
+             with Apache ZooKeeper's shell, jars and C shell where Debian puts them"
+        );
+    }
+    if !rustix::process::geteuid().is_root() {
+        bail!("missing: {list}. hint: run `sudo apt-get install --no-install-recommends {list}`, then this again");
+    }
+    paint::heading(&format!("apt-get install {list}"));
+    let apt = |arguments: &[&str]| {
+        let mut apt = command("apt-get");
+        apt.args(["-qq", "-o", "Acquire::Retries=3"]).args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
+        workspace::run(&mut apt)
+    };
+    apt(&["update"])?;
+    apt(&[&["install", "-y", "--no-install-recommends"], missing].concat())
+}
+
+/// The virtual environment with kazoo. Its stamp is the list of requirements it was made from, written last.
+struct Venv {
+    dir: PathBuf,
+    requirements: PathBuf,
+}
+
+impl Venv {
+    fn here() -> Self {
+        Self { dir: root().join(".cache/venv"), requirements: root().join("tests/compat/requirements.txt") }
+    }
+
+    fn stamp(&self) -> PathBuf {
+        self.dir.join("requirements.txt")
+    }
+
+    /// The interpreter is tried: a virtual environment dies with the Python it came from.
+    fn is_complete(&self) -> bool {
+        same_text(&self.stamp(), &self.requirements)
+            && succeeds(Command::new(self.dir.join("bin/python")).args(["-c", "import kazoo"]))
+    }
+
+    fn complete(&self) -> Result<()> {
+        if self.is_complete() {
+            return Ok(());
+        }
+        paint::heading("kazoo into .cache/venv");
+        let python = self.dir.join("bin/python");
+        if !succeeds(Command::new(&python).args(["-m", "pip", "--version"])) {
+            workspace::run(command("python3").args(["-m", "venv", "--clear"]).arg(&self.dir))?;
+        }
+        let mut pip = Command::new(&python);
+        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"]);
+        workspace::run(pip.arg(&self.requirements))?;
+        copy(&self.requirements, &self.stamp())
+    }
+}
+
+/// The jars of Apache ZooKeeper. Their stamp is the pom they came from.
+struct Jars {
+    lib: PathBuf,
+    pom: PathBuf,
+}
+
+impl Jars {
+    fn here() -> Self {
+        Self { lib: root().join(".cache/apache/lib"), pom: root().join("tests/apache/pom.xml") }
+    }
+
+    fn stamp(&self) -> PathBuf {
+        self.lib.join("pom.xml")
+    }
+
+    fn is_complete(&self) -> bool {
+        same_text(&self.stamp(), &self.pom)
+    }
+
+    /// Fetches into a directory of its own and renames: a broken download leaves no half of a class path.
+    fn complete(&self) -> Result<()> {
+        if self.is_complete() {
+            return Ok(());
+        }
+        paint::heading("Apache ZooKeeper's jars into .cache/apache/lib");
+        let fetched = self.lib.with_extension("fetched");
+        remove(&fetched)?;
+        let mut maven = command("mvn");
+        maven.args(["--batch-mode", "--quiet", "--no-transfer-progress", "--file"]).arg(&self.pom).arg(COPY_JARS);
+        maven.arg("-DincludeScope=runtime").arg(format!("-DoutputDirectory={}", fetched.display()));
+        workspace::run(&mut maven)?;
+        copy(&self.pom, &fetched.join("pom.xml"))?;
+        remove(&self.lib)?;
+        fs::rename(&fetched, &self.lib).with_context(|| format!("rename {} to its place", fetched.display()))
+    }
+}
+
+fn same_text(left: &Path, right: &Path) -> bool {
+    matches!((fs::read(left), fs::read(right)), (Ok(left), Ok(right)) if left == right)
+}
+
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    fs::copy(from, to).map(drop).with_context(|| format!("copy {} to {}", from.display(), to.display()))
+}
+
+fn remove(dir: &Path) -> Result<()> {
+    if dir.exists() {
+        fs::remove_dir_all(dir).with_context(|| format!("remove {}", dir.display()))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,156 @@
+//! Which test suites there are, and how they are built.
+//!
+//! The list comes from Cargo's own description of the workspace, so that a new test file is a suite without being
+//! entered anywhere, and cannot be forgotten. A crate of ours is one suite; in `tests/` each test file is one.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::Stdio;
+
+use anyhow::{Context, Result, ensure};
+use serde::Deserialize;
+
+use crate::workspace::{self, Metadata, Package};
+
+/// Optimised as a release is, without its slow link: there are dozens of test programs to link.
+pub const PROFILE: &str = "ci";
+
+/// The suite of the examples in documentation comments.
+pub const DOC: &str = "doc";
+
+/// Something with a line of its own in the summary.
+#[derive(Debug, Clone)]
+pub struct Suite {
+    /// `zab`, `compat/kazoo`.
+    pub name: String,
+    /// Its package; empty for [`DOC`].
+    pub package: String,
+    /// Where its tests run, as with `cargo test`.
+    pub dir: PathBuf,
+    /// `None` for everything the package has.
+    target: Option<String>,
+    /// Runs servers and other people's programs: needs `setup` and our server.
+    pub external: bool,
+}
+
+/// All suites: ours first, those that need other people's programs last.
+pub fn discover(metadata: &Metadata) -> Vec<Suite> {
+    let (mut ours, mut external) = (Vec::new(), Vec::new());
+    for package in metadata.members() {
+        match package.place().strip_prefix("tests/") {
+            Some(name) => external.extend(suites_of_test_crate(package, name)),
+            None => ours.push(suite_of_crate(package)),
+        }
+    }
+    ours.push(Suite {
+        name: DOC.to_owned(),
+        package: String::new(),
+        dir: workspace::root().to_owned(),
+        target: None,
+        external: false,
+    });
+    ours.extend(external);
+    ours
+}
+
+fn suite_of_crate(package: &Package) -> Suite {
+    let place = package.place();
+    let name = place.rsplit('/').next().unwrap_or(&place).to_owned();
+    Suite { name, package: package.name.clone(), dir: package.dir().to_owned(), target: None, external: false }
+}
+
+fn suites_of_test_crate<'a>(package: &'a Package, name: &'a str) -> impl Iterator<Item = Suite> + 'a {
+    let tested = package.targets.iter().filter(|target| target.test);
+    tested.map(move |target| {
+        let is_test = target.kind.iter().any(|kind| kind == "test");
+        Suite {
+            name: format!("{name}/{}", if is_test { &target.name } else { "lib" }),
+            package: package.name.clone(),
+            dir: package.dir().to_owned(),
+            target: Some(target.name.clone()),
+            external: is_test,
+        }
+    })
+}
+
+impl Suite {
+    /// Whether the word on the command line means this suite: `compat/kazoo`, or `compat` for all of it.
+    pub fn answers_to(&self, word: &str) -> bool {
+        self.name == word || self.name.strip_prefix(word).is_some_and(|rest| rest.starts_with('/'))
+    }
+}
+
+/// What a build has brought.
+#[derive(Debug, Default)]
+pub struct Built {
+    /// By package and target.
+    tests: BTreeMap<(String, String), Vec<PathBuf>>,
+    /// Our server.
+    pub server: Option<PathBuf>,
+}
+
+impl Built {
+    /// The test programs of a suite.
+    pub fn programs(&self, suite: &Suite) -> Result<Vec<PathBuf>> {
+        let belongs = |package: &str, target: &str| {
+            package == suite.package && suite.target.as_deref().is_none_or(|wanted| wanted == target)
+        };
+        let matching = self.tests.iter().filter(|((package, target), _)| belongs(package, target));
+        let programs: Vec<PathBuf> = matching.flat_map(|(_, paths)| paths.clone()).collect();
+        ensure!(!programs.is_empty(), "Cargo has built no test program for suite {}", suite.name);
+        Ok(programs)
+    }
+}
+
+/// One line of Cargo's messages, as far as it is used here.
+#[derive(Deserialize)]
+struct Message {
+    reason: String,
+    package_id: Option<String>,
+    target: Option<workspace::Target>,
+    profile: Option<MessageProfile>,
+    executable: Option<PathBuf>,
+}
+
+#[derive(Deserialize)]
+struct MessageProfile {
+    test: bool,
+}
+
+/// Builds the suites with one call of Cargo: the whole workspace if any of them needs our server, so that all suites
+/// share one build of it, and only their packages otherwise.
+pub fn build(metadata: &Metadata, suites: &[&Suite]) -> Result<Built> {
+    let mut cargo = workspace::cargo();
+    cargo.args(["test", "--locked", "--no-run", "--profile", PROFILE]);
+    cargo.arg("--message-format=json-render-diagnostics");
+    if suites.iter().any(|suite| suite.external) {
+        cargo.arg("--workspace");
+    } else {
+        cargo.args(suites.iter().filter(|suite| suite.name != DOC).flat_map(|suite| ["-p", &suite.package]));
+    }
+    if suites.iter().all(|suite| suite.name == DOC) {
+        return Ok(Built::default());
+    }
+    let messages = workspace::output(cargo.stdin(Stdio::null())).context("build the tests")?;
+    let mut built = Built::default();
+    for line in messages.lines().filter(|line| line.starts_with('{')) {
+        let message: Message = serde_json::from_str(line).with_context(|| format!("read Cargo's message {line}"))?;
+        enter(metadata, message, &mut built);
+    }
+    Ok(built)
+}
+
+fn enter(metadata: &Metadata, message: Message, built: &mut Built) {
+    let (Some(id), Some(target), Some(program)) = (message.package_id, message.target, message.executable) else {
+        return;
+    };
+    let Some(package) = metadata.packages.iter().find(|package| package.id == id) else { return };
+    if message.reason != "compiler-artifact" {
+        return;
+    }
+    if message.profile.is_some_and(|profile| profile.test) {
+        built.tests.entry((package.name.clone(), target.name)).or_default().push(program);
+    } else if target.name == "zookube-node" {
+        built.server = Some(program);
+    }
+}
