@@ -1,7 +1,8 @@
 //! Which test suites there are, and how they are built.
 //!
 //! The list comes from Cargo's own description of the workspace, so that a new test file is a suite without being
-//! entered anywhere, and cannot be forgotten. A crate of ours is one suite; in `tests/` each test file is one.
+//! entered anywhere, and cannot be forgotten. A crate is one suite; one that starts real servers has a suite for each
+//! of its test files, and its name in front: `compat/kazoo`.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -37,9 +38,12 @@ pub struct Suite {
 pub fn discover(metadata: &Metadata) -> Vec<Suite> {
     let (mut ours, mut external) = (Vec::new(), Vec::new());
     for package in metadata.members() {
-        match package.place().strip_prefix("tests/") {
-            Some(name) => external.extend(suites_of_test_crate(package, name)),
-            None => ours.push(suite_of_crate(package)),
+        let place = package.place();
+        let name = place.rsplit('/').next().unwrap_or(&place);
+        if starts_servers(package) {
+            external.extend(suites_of_test_crate(package, name));
+        } else {
+            ours.push(suite_of_crate(package, name));
         }
     }
     ours.push(Suite {
@@ -53,15 +57,20 @@ pub fn discover(metadata: &Metadata) -> Vec<Suite> {
     ours
 }
 
-fn suite_of_crate(package: &Package) -> Suite {
-    let place = package.place();
-    let name = place.rsplit('/').next().unwrap_or(&place).to_owned();
-    Suite { name, package: package.name.clone(), dir: package.dir().to_owned(), target: None, external: false }
+/// The crates of `tests/` that use the harness for real servers.
+fn starts_servers(package: &Package) -> bool {
+    let uses_harness = package.dependencies.iter().any(|dependency| dependency.name == "zookube-test-support");
+    uses_harness && package.place().starts_with("tests/")
 }
 
-fn suites_of_test_crate<'a>(package: &'a Package, name: &'a str) -> impl Iterator<Item = Suite> + 'a {
+fn suite_of_crate(package: &Package, name: &str) -> Suite {
+    let (name, dir) = (name.to_owned(), package.dir().to_owned());
+    Suite { name, package: package.name.clone(), dir, target: None, external: false }
+}
+
+fn suites_of_test_crate(package: &Package, name: &str) -> Vec<Suite> {
     let tested = package.targets.iter().filter(|target| target.test);
-    tested.map(move |target| {
+    let suites = tested.map(|target| {
         let is_test = target.kind.iter().any(|kind| kind == "test");
         Suite {
             name: format!("{name}/{}", if is_test { &target.name } else { "lib" }),
@@ -70,7 +79,8 @@ fn suites_of_test_crate<'a>(package: &'a Package, name: &'a str) -> impl Iterato
             target: Some(target.name.clone()),
             external: is_test,
         }
-    })
+    });
+    suites.collect()
 }
 
 impl Suite {

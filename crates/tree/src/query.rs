@@ -89,6 +89,10 @@ impl Tree {
             Err(Refused(code)) => {
                 out.truncate(body_start);
                 out[body_start - 4..].copy_from_slice(&code.code().to_be_bytes());
+                if opcode == OpCode::MultiRead {
+                    // Apache's reply record exists before the request is read, so a failure carries it, empty.
+                    MultiHeader::END.encode(out);
+                }
                 code
             }
         };
@@ -122,8 +126,10 @@ impl Tree {
                 Ok(())
             }
             OpCode::Sync => {
-                let path = input.string()?;
-                out.buffer(path.map(str::as_bytes));
+                match input.string()? {
+                    Some(path) => out.java_string(path),
+                    None => out.buffer(None),
+                }
                 Ok(())
             }
             OpCode::Ping | OpCode::SetWatches | OpCode::SetWatches2 => Ok(()),
@@ -284,7 +290,8 @@ impl Tree {
             5 => Modes::RECURSIVE,
             _ => return Err(Refused(ErrorCode::MarshallingError)),
         };
-        let path = required(request.path)?;
+        // Nobody can watch the null path, which is all that Apache says of it.
+        let path = request.path.ok_or(Refused(ErrorCode::NoWatcher))?;
         let mut watches = self.watches.lock();
         let found = match opcode {
             OpCode::CheckWatches => watches.contains(context.conn, path, modes),

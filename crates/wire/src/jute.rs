@@ -219,6 +219,22 @@ pub trait Writer {
         self.buffer(Some(value.as_bytes()));
     }
 
+    /// A string as Java writes it: characters outside the basic plane become two surrogates of three bytes each
+    /// (`BinaryOutputArchive.stringToByteBuffer`). Only text that was never checked as a path can hold such.
+    fn java_string(&mut self, value: &str) {
+        if value.bytes().all(|byte| byte < 0xf0) {
+            return self.string(value);
+        }
+        let mut bytes = Vec::with_capacity(value.len() + 8);
+        for unit in value.encode_utf16() {
+            match char::from_u32(u32::from(unit)) {
+                Some(character) => bytes.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes()),
+                None => bytes.extend([0xe0 | (unit >> 12) as u8, 0x80 | (unit >> 6 & 0x3f) as u8, 0x80 | (unit & 0x3f) as u8]),
+            }
+        }
+        self.buffer(Some(&bytes));
+    }
+
     /// A length or element count.
     ///
     /// # Panics
@@ -281,6 +297,13 @@ mod tests {
         assert_eq!(reader.buffer(), Ok(Some(&b""[..])));
         assert_eq!(reader.string(), Ok(Some("x")));
         assert!(reader.is_empty());
+    }
+
+    #[test]
+    fn java_writes_surrogates() {
+        let mut out = Vec::new();
+        out.java_string("/é😀");
+        assert_eq!(out, [0, 0, 0, 9, b'/', 0xc3, 0xa9, 0xed, 0xa0, 0xbd, 0xed, 0xb8, 0x80]);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! The servers run a sketch of what follows an election: a leader that enough connected servers follow is established under a
 //! new epoch, one that is not gives up after a while, and so does a follower whose leader does not lead. Election alone
 //! promises no more than votes; what it owes to the rest is checked here:
+//! - a server that settles by the votes of looking servers settles on none worse than its own (in `World::settle`);
 //! - for one round and one epoch of the votes, at most one leader is ever established;
 //! - once the network is whole and all servers run, all of them soon have the same established leader.
 
@@ -144,12 +145,19 @@ impl Ensemble {
         }
     }
 
-    /// Every leader with a quorum of connected servers that settled on it is established under an epoch above all they promised.
+    /// Every leader with a quorum of connected servers that settled on it is established under an epoch above all they promised,
+    /// or gives up because one of them is ahead of it (`Leader.waitForEpochAck`): a late word of a server that once followed
+    /// may make another settle on a leader that it would not have voted for.
     fn discover(&mut self) {
         let leaders: Vec<ServerId> = self.in_state(ServerState::Leading).collect();
         for leader in leaders {
             let party: BTreeSet<ServerId> = self.party(leader);
             if !self.world.membership.is_quorum(&party) {
+                continue;
+            }
+            let state_of = |sid: &ServerId| (self.disks[sid].current_epoch, self.disks[sid].zxid);
+            if !self.joined.contains_key(&leader) && party.iter().any(|sid| state_of(sid) > state_of(&leader)) {
+                self.look(leader);
                 continue;
             }
             let newcomers: Vec<ServerId> =

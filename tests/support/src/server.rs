@@ -287,6 +287,13 @@ impl Server {
         }
     }
 
+    /// SIGKILL without waiting for the end, to hit several servers at once; [`Server::kill_9`] waits.
+    pub fn signal_kill(&self) {
+        if let Some(process) = &self.process {
+            process.signal(Signal::KILL);
+        }
+    }
+
     /// SIGTERM, and wait for the end; returns how long that took.
     ///
     /// # Panics

@@ -132,8 +132,7 @@ fn measure(args: &[String], options: Options, results: &Path, workshop: &Worksho
 
 /// All cells of one size of ensemble. The contenders' servers run all the while and idle when it is not their turn.
 fn throughput(options: &Options, workshop: &Workshop, servers: usize, results: &mut Vec<CellResult>) -> Result<()> {
-    let cells: Vec<&Cell> =
-        CELLS.iter().filter(|cell| cell.servers == servers && options.wants(cell.name)).collect();
+    let cells: Vec<&Cell> = CELLS.iter().filter(|cell| cell.servers == servers && options.wants(cell.name)).collect();
     if cells.is_empty() {
         return Ok(());
     }

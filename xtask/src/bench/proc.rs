@@ -60,7 +60,8 @@ pub fn switches(pids: &[u32]) -> u64 {
 pub fn resident_bytes(pid: u32) -> Result<u64> {
     let path = format!("/proc/{pid}/status");
     let status = fs::read_to_string(&path).with_context(|| format!("read {path}"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS: the process has ended")?;
+    let line =
+        status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS: the process has ended")?;
     let kib: u64 = line.split_whitespace().next().unwrap_or_default().parse().context("VmRSS is a number")?;
     Ok(kib * 1024)
 }

@@ -129,7 +129,10 @@ impl Report {
             return;
         }
         line(out, "CPU: cores used by servers + generator + others. Wake-ups: of server threads, per request.\n");
-        line(out, "| cell | who | ops/s | p50 µs | p99 µs | p99.9 µs | CPU | µs CPU/op | wake-ups/op | ops/s ratio | p99 ratio |");
+        line(
+            out,
+            "| cell | who | ops/s | p50 µs | p99 µs | p99.9 µs | CPU | µs CPU/op | wake-ups/op | ops/s ratio | p99 ratio |",
+        );
         line(out, "|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|");
         for cell in &self.cells {
             let ours = cell.median(Contender::Ours);
@@ -157,7 +160,10 @@ impl Report {
             let (empty, full) = (mib(memory.empty_bytes), mib(memory.full_bytes));
             let (who, each) = (memory.contender.name(), memory.overhead_per_znode_bytes);
             let rate = memory.creates_per_second;
-            line(out, &format!("| {who} | {} | {empty} | {full} | {each:.0} B | {restarted} | {rate:.0} |", memory.znodes));
+            line(
+                out,
+                &format!("| {who} | {} | {empty} | {full} | {each:.0} B | {restarted} | {rate:.0} |", memory.znodes),
+            );
         }
         line(out, "");
     }
@@ -166,7 +172,10 @@ impl Report {
         if self.starts.is_empty() {
             return;
         }
-        line(out, "| exec to first answer | znodes | starts | ruok best | ruok median | session best | session median |");
+        line(
+            out,
+            "| exec to first answer | znodes | starts | ruok best | ruok median | session best | session median |",
+        );
         line(out, "|---|--:|--:|--:|--:|--:|--:|");
         for starts in &self.starts {
             let (ruok, ruok_median) = best_and_median(&starts.ruok_ms);
@@ -204,7 +213,8 @@ impl Report {
         if let Some(ours) = self.memory.iter().find(|memory| memory.contender == Contender::Ours) {
             rows.push(("bytes per znode".to_owned(), ours.overhead_per_znode_bytes, 160.0, Better::Lower));
         }
-        if let Some(ours) = self.starts.iter().find(|starts| starts.contender == Contender::Ours && starts.znodes == 0) {
+        if let Some(ours) = self.starts.iter().find(|starts| starts.contender == Contender::Ours && starts.znodes == 0)
+        {
             rows.push(("first answer, ms (median)".to_owned(), best_and_median(&ours.ruok_ms).1, 50.0, Better::Lower));
         }
         line(out, "| aim | found | wanted | |\n|---|--:|--:|---|");
@@ -213,7 +223,10 @@ impl Report {
                 Better::Higher => ("≥", found >= wanted),
                 Better::Lower => ("≤", found <= wanted),
             };
-            line(out, &format!("| {name} | {found:.2} | {sign} {wanted:.2} | {} |", if met { "met" } else { "MISSED" }));
+            line(
+                out,
+                &format!("| {name} | {found:.2} | {sign} {wanted:.2} | {} |", if met { "met" } else { "MISSED" }),
+            );
         }
     }
 }

@@ -101,7 +101,10 @@ pub fn check() -> Result<()> {
     findings.sort();
     findings.dedup();
     report(&findings)?;
-    println!("{} packages: licences, sources, bans and duplicates checked by xtask's reader of deny.toml", packages.len());
+    println!(
+        "{} packages: licences, sources, bans and duplicates checked by xtask's reader of deny.toml",
+        packages.len()
+    );
     run_cargo_deny()
 }
 
@@ -191,7 +194,8 @@ fn duplicates(rules: &Bans, packages: &[&Package], graphs: &[Metadata]) -> Vec<S
         }
         if counted.iter().filter(|package| excuse(package).is_none()).count() > 1 {
             let list: Vec<&str> = counted.iter().map(|package| package.version.as_str()).collect();
-            findings.push(format!("{name} is here in versions {}: bans.skip of deny.toml excuses none", list.join(", ")));
+            findings
+                .push(format!("{name} is here in versions {}: bans.skip of deny.toml excuses none", list.join(", ")));
         }
     }
     let unneeded = rules.skip.iter().filter(|entry| !needed.contains(entry.krate.as_str()));

@@ -29,7 +29,8 @@ const LEFT_OVER: &[(&str, &str)] = &[
 ];
 
 /// Beginnings of absolute paths that exist on one machine only.
-const MACHINE_PATHS: &[&str] = &[concat!("/wo", "rk/"), concat!("/fa", "rm/"), concat!("/ro", "ot/"), concat!("/ho", "me/")];
+const MACHINE_PATHS: &[&str] =
+    &[concat!("/wo", "rk/"), concat!("/fa", "rm/"), concat!("/ro", "ot/"), concat!("/ho", "me/")];
 
 /// Traces of a private registry or of a mirror: who builds this has a registry of their own choice.
 const MIRRORS: &[&str] = &[

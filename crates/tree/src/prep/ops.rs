@@ -111,8 +111,13 @@ impl Prep {
         Ok(Txn::Check { path: path.to_owned(), version })
     }
 
-    /// Switched off, and where switched on not built yet: Apache's answers for both.
+    /// Switched off, and where switched on not built yet: Apache's answers for both, behind the decoding of the body.
     pub(super) fn decide_reconfig(&mut self, task: Task<'_>) -> Decision {
+        let mut input = Reader::new(task.request.body);
+        for _joining_leaving_members in 0..3 {
+            input.string()?;
+        }
+        input.i64()?;
         if !self.settings.reconfig_enabled {
             return Err(ErrorCode::ReconfigDisabled.into());
         }

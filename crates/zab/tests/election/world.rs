@@ -181,10 +181,28 @@ impl World {
         let server = self.servers.get_mut(&sid).expect("found above");
         server.election.on_deadline(now, delivered, &mut out);
         assert!(server.election.next_deadline().is_none_or(|at| at > now), "server {sid} does not progress at {now}");
-        if !out.iter().any(|action| matches!(action, ElectionAction::Elected(_))) {
-            self.say(&format!("{sid} waited in vain"));
+        match out
+            .iter()
+            .find_map(|action| if let ElectionAction::Elected(elected) = action { Some(elected) } else { None })
+        {
+            Some(elected) => self.check_votes_won(sid, elected),
+            None => self.say(&format!("{sid} waited in vain")),
         }
         self.perform(sid, out);
+    }
+
+    /// An election that ends by silence was decided by votes: nobody then follows a candidate worse than itself.
+    fn check_votes_won(&self, sid: ServerId, elected: &Elected) {
+        let InitialVote { zxid, peer_epoch } = self.servers[&sid].initial;
+        if !self.membership.is_voter(sid) || self.membership.weight(sid) == 0 {
+            return;
+        }
+        let (vote, own) = (&elected.vote, (peer_epoch, zxid, sid));
+        assert!(
+            (vote.peer_epoch, vote.zxid, vote.leader) >= own,
+            "{sid} has {own:?} but elected {vote}\n{}",
+            self.trace
+        );
     }
 
     fn perform(&mut self, sid: ServerId, actions: Vec<ElectionAction>) {

@@ -1,0 +1,76 @@
+//! Ours and Apache's in one ensemble: each elects, follows and leads under writing clients, and every znode reads the
+//! same through each server.
+
+use std::time::Duration;
+
+use ensemble::load::Load;
+use ensemble::tree;
+use support::ServerKind::{Apache38, Apache39, Zookube};
+use support::ensemble::Plan;
+use support::{Ensemble, ServerKind, words};
+
+const LIMIT: Duration = Duration::from_secs(90);
+const WRITES: u64 = 60;
+
+/// Every one of the three leads once, whatever its kind, while six writers write through all of them.
+fn each_leads_in_turn(kinds: [ServerKind; 3]) {
+    let mut ensemble = Plan::voters(&kinds).start();
+    assert_eq!(ensemble.wait_settled(), 2, "equal histories: the largest id leads");
+    let mut load = Load::start(&ensemble.addrs(), 6);
+    load.progress(WRITES, LIMIT);
+
+    ensemble.servers[2].kill_9();
+    assert_eq!(ensemble.wait_settled(), 1, "of the two that are left the one with the larger id leads");
+    load.progress(WRITES, LIMIT);
+
+    // Server 3 has missed the last writes, so server 1 must lead although its id is smaller.
+    ensemble.servers[1].kill_9();
+    ensemble.servers[2].start();
+    assert_eq!(ensemble.wait_settled(), 0, "the longer history leads");
+    load.progress(WRITES, LIMIT);
+
+    ensemble.servers[1].start();
+    assert_eq!(ensemble.wait_settled(), 0, "who comes late follows");
+    load.progress(WRITES, LIMIT);
+    finish(&mut ensemble, load);
+}
+
+fn finish(ensemble: &mut Ensemble, load: Load) {
+    ensemble.wait_settled();
+    let outcome = load.finish();
+    let records: Vec<_> = outcome.iter().map(|(record, _)| record.clone()).collect();
+    tree::assert_kept(&ensemble.addrs(), &records);
+    tree::assert_equal(&ensemble.addrs());
+    for server in &ensemble.servers {
+        let mntr = words::ask(server.addr(), "mntr").expect("an answer to mntr");
+        let mismatches = mntr.lines().find(|line| line.starts_with("zk_digest_mismatches_count"));
+        let count = mismatches.and_then(|line| line.split_whitespace().nth(1));
+        assert_eq!(count, Some("0"), "digest mismatches on {} server {}", server.kind().name(), server.id());
+    }
+    drop(outcome);
+}
+
+#[test]
+fn apache_38_as_the_third_of_two_of_ours() {
+    each_leads_in_turn([Zookube, Zookube, Apache38]);
+}
+
+#[test]
+fn apache_38_as_the_first_of_two_of_ours() {
+    each_leads_in_turn([Apache38, Zookube, Zookube]);
+}
+
+#[test]
+fn one_of_ours_above_two_apaches() {
+    each_leads_in_turn([Apache39, Apache39, Zookube]);
+}
+
+#[test]
+fn one_of_ours_beneath_two_apaches() {
+    each_leads_in_turn([Zookube, Apache39, Apache39]);
+}
+
+#[test]
+fn one_of_each() {
+    each_leads_in_turn([Apache38, Zookube, Apache39]);
+}
