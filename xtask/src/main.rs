@@ -72,12 +72,26 @@ const COMMANDS: &[Command] = &[
     Command { name: "help", arguments: "", about: "This list.", run: help },
 ];
 
+/// A failure whose report is complete: its last line must stay the last, for programs that read it.
+#[derive(Debug)]
+struct AlreadyTold;
+
+impl std::fmt::Display for AlreadyTold {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("see above")
+    }
+}
+
+impl std::error::Error for AlreadyTold {}
+
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match dispatch(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            if !error.is::<AlreadyTold>() {
+                eprintln!("error: {error:#}");
+            }
             ExitCode::FAILURE
         }
     }

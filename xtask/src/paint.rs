@@ -3,7 +3,8 @@
 use std::io::IsTerminal;
 use std::sync::OnceLock;
 
-fn enabled() -> bool {
+/// Whether to paint.
+pub fn enabled() -> bool {
     static ENABLED: OnceLock<bool> = OnceLock::new();
     *ENABLED.get_or_init(|| {
         let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());

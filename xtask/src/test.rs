@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::runner::{Outcome, Runner};
 use crate::suites::{self, Built, Suite};
 use crate::workspace::{self, Metadata};
-use crate::{paint, setup};
+use crate::{AlreadyTold, paint, setup};
 
 /// The command.
 pub fn run(arguments: &[String]) -> Result<()> {
@@ -17,7 +17,7 @@ pub fn run(arguments: &[String]) -> Result<()> {
         Some(at) => (&arguments[..at], &arguments[at + 1..]),
         None => (arguments, &[][..]),
     };
-    let metadata = Metadata::read(None)?;
+    let metadata = Metadata::of_members()?;
     let all = suites::discover(&metadata);
     if ours.iter().any(|argument| argument == "--list") {
         all.iter().for_each(|suite| println!("{}", suite.name));
@@ -115,7 +115,7 @@ fn summarize(outcomes: &[Outcome]) -> Result<()> {
     // The last line on standard output is plain, for programs that read it.
     println!("\n{passed} passed, {failed} failed");
     if failed > 0 {
-        bail!("{failed} of {} tests failed", passed + failed);
+        bail!(AlreadyTold);
     }
     ensure!(passed > 0, "no test has run");
     Ok(())

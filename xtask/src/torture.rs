@@ -23,7 +23,7 @@ pub fn run(arguments: &[String]) -> Result<()> {
     };
     ensure!(rounds > 0, "--rounds 0 shows nothing");
     ensure!(arguments.is_empty(), "`torture` takes only --rounds, not {}", arguments.join(" "));
-    let metadata = Metadata::read(None)?;
+    let metadata = Metadata::of_members()?;
     let all = suites::discover(&metadata);
     let suites: Vec<_> = all.iter().filter(|suite| suite.answers_to(SUITE)).collect();
     ensure!(!suites.is_empty(), "there is no suite {SUITE}");

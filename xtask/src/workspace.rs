@@ -63,8 +63,8 @@ pub struct Metadata {
     pub packages: Vec<Package>,
     /// Ids of our packages.
     pub workspace_members: Vec<String>,
-    /// Who depends on whom after resolution.
-    pub resolve: Resolve,
+    /// Who depends on whom after resolution; absent in [`Metadata::of_members`].
+    pub resolve: Option<Resolve>,
     /// Where Cargo builds.
     pub target_directory: PathBuf,
 }
@@ -131,13 +131,19 @@ pub struct Node {
 }
 
 impl Metadata {
-    /// Reads it; `platform` leaves out what only other platforms need.
-    pub fn read(platform: Option<&str>) -> Result<Self> {
+    /// Our packages and what their manifests say: quick, and nothing is downloaded.
+    pub fn of_members() -> Result<Self> {
+        Self::read(&["--no-deps"])
+    }
+
+    /// All packages that a platform needs, resolved.
+    pub fn on(platform: &str) -> Result<Self> {
+        Self::read(&["--filter-platform", platform])
+    }
+
+    fn read(arguments: &[&str]) -> Result<Self> {
         let mut command = cargo();
-        command.args(["metadata", "--format-version", "1", "--locked"]);
-        if let Some(platform) = platform {
-            command.args(["--filter-platform", platform]);
-        }
+        command.args(["metadata", "--format-version", "1", "--locked"]).args(arguments);
         serde_json::from_str(&output(&mut command)?).context("read the output of `cargo metadata`")
     }
 

@@ -58,6 +58,9 @@ impl From<TablesFull> for Refused {
 
 type Answer = Result<(), Refused>;
 
+/// Apache's watch tables have a place for the null path too. No node has this name, so nothing ever fires there.
+const NULL_PATH: &str = "\0";
+
 /// A path that Apache would fail on if it were null.
 fn required(path: Option<&str>) -> Result<&str, Refused> {
     path.ok_or(Refused(ErrorCode::MarshallingError))
@@ -89,8 +92,8 @@ impl Tree {
             Err(Refused(code)) => {
                 out.truncate(body_start);
                 out[body_start - 4..].copy_from_slice(&code.code().to_be_bytes());
-                if opcode == OpCode::MultiRead {
-                    // Apache's reply record exists before the request is read, so a failure carries it, empty.
+                if opcode == OpCode::MultiRead && MultiOp::decode_all(&mut Reader::new(body), false).is_ok() {
+                    // A list of writes can be read, only not carried out here: by then Apache's reply record exists, empty.
                     MultiHeader::END.encode(out);
                 }
                 code
@@ -276,7 +279,7 @@ impl Tree {
             1 => Modes::RECURSIVE,
             _ => return Err(Refused(ErrorCode::MarshallingError)),
         };
-        self.watch(context, required(request.path)?, modes)?;
+        self.watch(context, request.path.unwrap_or(NULL_PATH), modes)?;
         out.i32(0);
         Ok(())
     }
@@ -290,8 +293,7 @@ impl Tree {
             5 => Modes::RECURSIVE,
             _ => return Err(Refused(ErrorCode::MarshallingError)),
         };
-        // Nobody can watch the null path, which is all that Apache says of it.
-        let path = request.path.ok_or(Refused(ErrorCode::NoWatcher))?;
+        let path = request.path.unwrap_or(NULL_PATH);
         let mut watches = self.watches.lock();
         let found = match opcode {
             OpCode::CheckWatches => watches.contains(context.conn, path, modes),

@@ -147,7 +147,8 @@ impl Ensemble {
 
     /// Every leader with a quorum of connected servers that settled on it is established under an epoch above all they promised,
     /// or gives up because one of them is ahead of it (`Leader.waitForEpochAck`): a late word of a server that once followed
-    /// may make another settle on a leader that it would not have voted for.
+    /// may make another settle on a leader that it would not have voted for. Servers that cannot be elected do not count here,
+    /// since nothing in the election keeps a leader from being behind them.
     fn discover(&mut self) {
         let leaders: Vec<ServerId> = self.in_state(ServerState::Leading).collect();
         for leader in leaders {
@@ -156,7 +157,10 @@ impl Ensemble {
                 continue;
             }
             let state_of = |sid: &ServerId| (self.disks[sid].current_epoch, self.disks[sid].zxid);
-            if !self.joined.contains_key(&leader) && party.iter().any(|sid| state_of(sid) > state_of(&leader)) {
+            let membership = &self.world.membership;
+            let electable = |sid: &ServerId| membership.is_voter(*sid) && membership.weight(*sid) != 0;
+            let ahead = |sid: &ServerId| electable(sid) && state_of(sid) > state_of(&leader);
+            if !self.joined.contains_key(&leader) && party.iter().any(ahead) {
                 self.look(leader);
                 continue;
             }

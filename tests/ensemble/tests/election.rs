@@ -5,16 +5,16 @@ use std::collections::BTreeSet;
 use support::ensemble::Plan;
 use support::server::PATIENCE;
 use support::sockets::{self, Socket};
-use support::{Ensemble, Role, Server, ServerKind, wait};
+use support::{Ensemble, Role, ServerKind, wait};
 
 /// Starts 1, 2, 3, 4 of four in order: 3 leads when it arrives, 4 follows; when 3 is killed, 4 leads.
 #[test]
 fn four_servers_started_in_order() {
     let mut ensemble = Plan::voters(&[ServerKind::under_test(); 4]).prepare();
     ensemble.servers[0].start();
-    wait_electing(&ensemble.servers[0]);
+    ensemble.servers[0].wait_electing();
     ensemble.servers[1].start();
-    wait_electing(&ensemble.servers[1]);
+    ensemble.servers[1].wait_electing();
     assert_eq!([ensemble.role(0), ensemble.role(1)], [Role::None; 2], "two of four are no quorum");
 
     ensemble.servers[2].start();
@@ -45,13 +45,6 @@ fn an_observer_has_no_vote() {
     ensemble.servers[follower].start();
     ensemble.wait_settled();
     assert_eq!(ensemble.role(2), Role::Observer);
-}
-
-fn wait_electing(server: &Server) {
-    wait::until("a server to listen for votes", PATIENCE, || {
-        let election = server.ports().election;
-        sockets::of_process(server.pid()).iter().any(|s| s.listening && s.local_port == election).then_some(())
-    });
 }
 
 /// The picture an operator sees: everybody listens for votes, only the leader for learners; of two servers the one with

@@ -52,6 +52,8 @@ struct World {
     log: Vec<Proposal>,
     /// The last zxid handed to the log.
     appended: Zxid,
+    /// The zxid of the newest snapshot.
+    base: Zxid,
     epochs: Epochs,
     jobs: VecDeque<Job>,
     is_holding: bool,
@@ -77,6 +79,7 @@ impl World {
             out: Vec::new(),
             log,
             appended: START,
+            base: Zxid(START.0 - 2),
             epochs,
             jobs: VecDeque::new(),
             is_holding: false,
@@ -197,7 +200,7 @@ impl World {
                 Job::EpochsSaved(epochs) => self.peer.on_epochs_saved(self.now, epochs, &mut self.out),
                 Job::SnapshotSaved => self.peer.on_snapshot_saved(self.now, &mut self.out),
                 Job::Truncated => {
-                    let last = self.log.last().map_or(Zxid::ZERO, |last| last.zxid);
+                    let last = self.log.last().map_or(self.base, |last| last.zxid);
                     self.peer.on_truncated(self.now, last, self.log.clone(), &mut self.out);
                 }
             }
@@ -221,8 +224,8 @@ impl World {
                 self.jobs.push_back(Job::EpochsSaved(epochs));
             }
             Action::Truncate(after) => {
-                // A store that ends before the cut ends the process.
-                self.stopped = after < Zxid::ZERO || self.appended < after && !after.is_epoch_start();
+                // The only snapshot is later than the cut: the process ends.
+                self.stopped = after < self.base;
                 self.log.retain(|entry| entry.zxid <= after);
                 self.appended = self.appended.min(after);
                 self.jobs.push_back(Job::Truncated);
@@ -235,6 +238,7 @@ impl World {
                 if std::mem::take(&mut self.installed) {
                     self.log.clear();
                     self.appended = self.peer.last_logged();
+                    self.base = self.appended;
                 }
                 self.jobs.push_back(Job::SnapshotSaved);
             }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use crate::{ports, prerequisites, process, wait, words};
+use crate::{ports, prerequisites, process, sockets, wait, words};
 
 /// How long a server may take to do what a test waits for. Generous: two cores, several virtual machines.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -278,6 +278,17 @@ impl Server {
         if !matches!(served, Some(Ok(_))) {
             panic!("{} server {} does not serve; its log ends:\n{}", self.kind().name(), self.id(), self.log_tail());
         }
+    }
+
+    /// Waits until the server listens for the votes of others, which it does before it has a quorum.
+    ///
+    /// # Panics
+    /// When it does not in time.
+    pub fn wait_electing(&self) {
+        wait::until("a server to listen for votes", PATIENCE, || {
+            let sockets = sockets::of_process(self.pid());
+            sockets.iter().any(|s| s.listening && s.local_port == self.ports.election).then_some(())
+        });
     }
 
     /// SIGKILL.

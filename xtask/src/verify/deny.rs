@@ -90,7 +90,7 @@ pub fn check() -> Result<()> {
     let text = fs::read_to_string(workspace::root().join("deny.toml")).context("read deny.toml")?;
     let rules: Rules = toml::from_str(&text).context("read deny.toml; a new key needs xtask/src/verify/deny.rs")?;
     ensure!(!rules.graph.targets.is_empty(), "deny.toml: graph.targets names no platform");
-    let graphs = rules.graph.targets.iter().map(|target| Metadata::read(Some(target)));
+    let graphs = rules.graph.targets.iter().map(|target| Metadata::on(target));
     let graphs = graphs.collect::<Result<Vec<Metadata>>>()?;
     let packages = all_packages(&graphs);
     let mut findings = licences(&rules.licenses, &packages)?;
@@ -210,7 +210,7 @@ fn skipped_trees<'a>(rules: &Bans, graph: &'a Metadata) -> BTreeSet<&'a str> {
     let mut seen = BTreeSet::new();
     while let Some(id) = todo.pop() {
         if seen.insert(id) {
-            let node = graph.resolve.nodes.iter().find(|node| node.id == id);
+            let node = graph.resolve.iter().flat_map(|resolve| &resolve.nodes).find(|node| node.id == id);
             todo.extend(node.into_iter().flat_map(|node| &node.dependencies).map(String::as_str));
         }
     }

@@ -57,7 +57,7 @@ const IMPURE_WORDS: &[&str] = &[
 
 /// The step.
 pub fn check() -> Result<()> {
-    let metadata = Metadata::read(None)?;
+    let metadata = Metadata::of_members()?;
     let mut findings = Vec::new();
     for package in metadata.members() {
         findings.extend(forbidden_edges(package));

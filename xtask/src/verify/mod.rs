@@ -63,7 +63,9 @@ fn report(findings: &[String]) -> Result<()> {
 }
 
 fn format() -> Result<()> {
-    workspace::run(workspace::cargo().args(["fmt", "--all", "--check"]))
+    // Left to itself it paints its diff even into a file.
+    let color = if paint::enabled() { "always" } else { "never" };
+    workspace::run(workspace::cargo().args(["fmt", "--all", "--check", "--", "--color", color]))
 }
 
 fn clippy() -> Result<()> {

@@ -59,7 +59,7 @@ pub fn check() -> Result<()> {
         findings.extend(unwanted_lines(&file, &text));
         findings.extend(too_long(&file, &text));
     }
-    findings.extend(without_lints(&Metadata::read(None)?)?);
+    findings.extend(without_lints(&Metadata::of_members()?)?);
     report(&findings)
 }
 
