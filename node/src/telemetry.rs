@@ -7,7 +7,13 @@ use tracing_subscriber::EnvFilter;
 pub fn start() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let colours = std::io::stdout().is_terminal();
-    let lines = tracing_subscriber::fmt().compact().with_ansi(colours).with_target(false).with_env_filter(filter);
+    // A reader of the log that goes away must not end the server: failures to write a line are not reported anywhere.
+    let lines = tracing_subscriber::fmt()
+        .compact()
+        .with_ansi(colours)
+        .with_target(false)
+        .log_internal_errors(false)
+        .with_env_filter(filter);
     if lines.try_init().is_err() {
         tracing::debug!("logging was already started");
     }

@@ -78,11 +78,11 @@ fn read(vfs: &dyn Vfs, path: &Path) -> Result<Option<Epoch>> {
     let text = String::from_utf8_lossy(&bytes[..length]);
     let line = text.split(['\n', '\r']).next().unwrap_or_default();
     match line.parse() {
-        Ok(epoch) => Ok(Some(Epoch(epoch))),
-        Err(_) => Err(Error::Damaged {
+        Ok(epoch) if epoch <= Epoch::MAX.0 => Ok(Some(Epoch(epoch))),
+        _ => Err(Error::Damaged {
             path: path.to_owned(),
             offset: 0,
-            expected: "a decimal number".to_owned(),
+            expected: format!("a decimal number up to {}", Epoch::MAX),
             found: format!("{line:?}"),
             hint: "an epoch must not be guessed: restore the whole data directory from one copy".to_owned(),
         }),

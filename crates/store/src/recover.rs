@@ -219,7 +219,8 @@ impl Recovery<'_> {
 
     /// Applies every transaction behind `after`.
     fn replay(&self, after: Zxid, target: &mut dyn RecoverTarget) -> Result<Replayed> {
-        let from = Zxid(after.0 + 1);
+        // A file may be named after the last zxid there is.
+        let from = Zxid(after.0.saturating_add(1));
         let mut reader = self.reader(from)?;
         let mut replayed = Replayed { last: after, entries: 0, tail: None };
         while let Some(entry) = reader.next() {

@@ -13,6 +13,9 @@ use wire::client::encode_event_frame;
 use wire::client::{EventType, MultiHeader, MultiOp, OpCode, PathNumber, PathWatch, ReplyHeader, SetWatches};
 use wire::{Acl, DecodeError, ErrorCode, Id, Perms, Reader, SessionId, Writer, Xid, Zxid};
 
+/// A multiRead that grows beyond this is refused: its request may name one large value thousands of times.
+const MULTI_READ_BYTES_MAX: usize = 64 << 20;
+
 /// Who reads.
 #[derive(Debug, Clone, Copy)]
 pub struct ReadContext<'a> {
@@ -224,9 +227,13 @@ impl Tree {
         Ok(())
     }
 
-    /// Each part fails or succeeds by itself; watch flags are ignored.
+    /// Each part fails or succeeds by itself; watch flags are ignored. Apache has no bound but its heap's.
     fn multi_read(&self, input: &mut Reader<'_>, context: &ReadContext<'_>, out: &mut BytesMut) -> Answer {
+        let start = out.len();
         for op in MultiOp::decode_all(input, true)? {
+            if out.len() - start > MULTI_READ_BYTES_MAX {
+                return Err(Refused(ErrorCode::SystemError));
+            }
             let (kind, request) = match op {
                 MultiOp::GetChildren(request) => (OpCode::GetChildren, request),
                 MultiOp::GetData(request) => (OpCode::GetData, request),

@@ -111,6 +111,9 @@ impl Zxid {
 }
 
 impl Epoch {
+    /// The last epoch that fits a zxid.
+    pub const MAX: Epoch = Epoch(i32::MAX as i64);
+
     /// The zxid of this epoch's NEWLEADER, `epoch << 32`.
     #[must_use]
     pub const fn start(self) -> Zxid {

@@ -126,7 +126,7 @@ impl QuorumPacket {
     }
 
     /// Takes one packet off the front of `input`, or leaves it untouched and answers `None` while the packet is not
-    /// complete. `data_bytes_max` bounds the data before memory is taken for it.
+    /// complete. `data_bytes_max` bounds the data, and all identities together, before memory is taken for them.
     ///
     /// # Errors
     /// On an unknown type, a negative or too large length, or identities that are not strings.
@@ -161,14 +161,17 @@ impl Layout {
         if PacketType::from_i32(number).is_none() {
             return Err(DecodeError::Unknown { field: "quorum packet type", value: i64::from(number) });
         }
-        let Some(()) = skip_buffer(input, &mut at, data_bytes_max)? else { return Ok(None) };
+        let Some(_) = skip_buffer(input, &mut at, data_bytes_max)? else { return Ok(None) };
         let Some(count) = int_at(input, at) else { return Ok(None) };
         if count < -1 || count > IDENTITIES_MAX as i32 {
             return Err(DecodeError::Length { at, length: i64::from(count), max: IDENTITIES_MAX });
         }
         at += 4;
+        // One bound for all of them together: thousands may come, and the buffer holds the whole packet.
+        let mut left = data_bytes_max;
         for _ in 0..2 * count.max(0) {
-            let Some(()) = skip_buffer(input, &mut at, data_bytes_max)? else { return Ok(None) };
+            let Some(taken) = skip_buffer(input, &mut at, left)? else { return Ok(None) };
+            left -= taken;
         }
         Ok(Some(Layout { end: at }))
     }
@@ -179,17 +182,19 @@ fn int_at(input: &[u8], at: usize) -> Option<i32> {
     Some(slice.get_i32())
 }
 
-fn skip_buffer(input: &[u8], at: &mut usize, max: usize) -> Result<Option<()>> {
+/// Passes over a buffer and answers its length, 0 for null.
+fn skip_buffer(input: &[u8], at: &mut usize, max: usize) -> Result<Option<usize>> {
     let Some(length) = int_at(input, *at) else { return Ok(None) };
     if length < -1 || length > i32::try_from(max).unwrap_or(i32::MAX) {
         return Err(DecodeError::Length { at: *at, length: i64::from(length), max });
     }
-    let end = *at + 4 + length.max(0) as usize;
+    let length = length.max(0) as usize;
+    let end = *at + 4 + length;
     if input.len() < end {
         return Ok(None);
     }
     *at = end;
-    Ok(Some(()))
+    Ok(Some(length))
 }
 
 /// The data of FOLLOWERINFO and OBSERVERINFO.

@@ -381,6 +381,10 @@ impl Leading {
                 info.config_version, self.membership.version
             ));
         }
+        // An epoch above all others must be left, and a later one would not fit a zxid.
+        if packet.zxid.epoch() >= Epoch::MAX {
+            return Err(format!("accepted epoch {}: there is no later one", packet.zxid.epoch()));
+        }
         let observes = packet.kind == PacketType::ObserverInfo;
         // A learner that dials again has lost its earlier link, whether or not we have noticed.
         let earlier: Vec<LinkId> =
@@ -419,6 +423,7 @@ impl Leading {
     fn check_discovery(&mut self, out: &mut Vec<Action>) {
         if let Phase::Discovery { epoch, connecting } = &self.phase
             && self.membership.is_quorum(connecting)
+            && *epoch <= Epoch::MAX
         {
             let epoch = *epoch;
             out.push(Action::SaveEpochs(Epochs { accepted: epoch, current: self.own_epochs.current }));

@@ -392,6 +392,10 @@ impl Learning {
         if epoch < self.epochs.accepted {
             return Err(format!("leader proposes epoch {epoch}, but {} was accepted before", self.epochs.accepted));
         }
+        // The last one leaves none for the next leader.
+        if epoch >= Epoch::MAX {
+            return Err(format!("leader proposes epoch {epoch}, behind which there is none"));
+        }
         self.epoch = epoch;
         let is_new = epoch > self.epochs.accepted;
         let current = is_new.then_some(self.epochs.current);
@@ -411,9 +415,10 @@ impl Learning {
         let bytes = packet.data.ok_or_else(|| format!("proposal {zxid} without a transaction"))?;
         // During synchronization a leader may repeat what we hold only by mistake; a jump inside an epoch loses a
         // transaction (ZOOKEEPER-4925). Both are answered by synchronizing again.
-        let continues = zxid > self.last_queued
-            && (zxid.epoch() > self.last_queued.epoch() || self.last_queued.next() == Some(zxid));
-        if !continues && self.last_queued != Zxid::ZERO && self.last_queued != Zxid::NONE {
+        let begins = self.last_queued == Zxid::ZERO || self.last_queued == Zxid::NONE;
+        let continues = zxid > self.last_queued.max(Zxid::ZERO)
+            && (begins || zxid.epoch() > self.last_queued.epoch() || self.last_queued.next() == Some(zxid));
+        if !continues {
             return Err(format!("proposal {zxid} does not continue {}", self.last_queued));
         }
         self.last_queued = zxid;

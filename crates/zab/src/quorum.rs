@@ -448,7 +448,7 @@ fn parse_peer_address(text: &str) -> Result<(PeerAddress, Option<MemberRole>), S
     let quorum_port = parse_port(text, quorum)?;
     let election_port = parse_port(text, election)?;
     if quorum_port == election_port {
-        let example = quorum_port.checked_add(1000).unwrap_or(quorum_port - 1000);
+        let example = quorum_port.checked_add(1000).unwrap_or_else(|| quorum_port - 1000);
         return Err(ServerLineError::EqualPorts { address: text.to_owned(), port: quorum_port, example });
     }
     Ok((PeerAddress { host, quorum_port, election_port }, role))

@@ -193,12 +193,14 @@ impl Ensemble {
         }
     }
 
-    /// The running voters that settled on `leader` and can reach it, itself included.
+    /// The running servers that settled on `leader` and can reach it, itself included; not those that still take part in a
+    /// leadership of its previous process.
     fn party(&self, leader: ServerId) -> BTreeSet<ServerId> {
         let servers = self.world.servers.iter();
         servers
             .filter(|(sid, server)| {
                 self.world.reachable(**sid, leader)
+                    && self.joined.get(sid).is_none_or(|joined| self.joined.get(&leader) == Some(joined))
                     && server.elected.as_ref().is_some_and(|elected| elected.vote.leader == leader)
             })
             .map(|(sid, _)| *sid)

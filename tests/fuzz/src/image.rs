@@ -2,6 +2,7 @@
 
 use crate::disk::{TreeTarget, snapshot_dir};
 use crate::world::{RECORD_BYTES_MAX, TREE, check_tree};
+use std::mem::{Discriminant, discriminant};
 use std::path::PathBuf;
 use store::testing::MemFs;
 use store::{Compression, RecoverTarget, SnapshotFile, SnapshotReader, looks_valid};
@@ -15,7 +16,7 @@ const SMALL_RECORD_BYTES_MAX: usize = 64;
 /// A node takes at least its path's length, data, ACL id and stat.
 const NODE_BYTES_MIN: usize = 4 + 4 + 8 + 60;
 
-/// A body, whole and in pieces whose size the first byte gives: the same tree, or the same error at the same byte.
+/// A body, whole and in pieces whose size the first byte gives: the same tree, or the same kind of error.
 pub fn image_loader(data: &[u8]) {
     let Some((&first, body)) = data.split_first() else { return };
     let whole = load(body, body.len().max(1), RECORD_BYTES_MAX);
@@ -27,6 +28,8 @@ pub fn image_loader(data: &[u8]) {
     }
     if let Ok((mut tree, _)) = whole {
         assert!(tree.node_count() <= 2 + body.len() / NODE_BYTES_MIN, "{} nodes", tree.node_count());
+        // The zxid stands in no body: with the last one, no node is from beyond it.
+        tree.set_last_zxid(Zxid(i64::MAX));
         check_tree(&tree);
         use_it(&mut tree);
     }
@@ -46,10 +49,11 @@ fn load(body: &[u8], size: usize, record_bytes_max: usize) -> Result<(Tree, usiz
     Ok((loader.finish()?, consumed))
 }
 
-type Summary<'a> = Result<(usize, u64, Vec<String>), &'a ImageError>;
+type Summary = Result<(usize, u64, Vec<String>), Discriminant<ImageError>>;
 
-fn summary(loaded: &Result<(Tree, usize), ImageError>) -> Summary<'_> {
-    loaded.as_ref().map(|(tree, consumed)| (*consumed, tree.digest(), tree.paths()))
+/// Of an error only the kind: the bytes that were at hand, which differ, stand in some of them.
+fn summary(loaded: &Result<(Tree, usize), ImageError>) -> Summary {
+    loaded.as_ref().map(|(tree, consumed)| (*consumed, tree.digest(), tree.paths())).map_err(discriminant)
 }
 
 /// A loaded tree goes on: with an ACL it has not seen, and with the sessions it came with.
@@ -87,6 +91,7 @@ pub fn snapshot_file(data: &[u8]) {
     let body_end = reader.offset();
     if reader.finish().is_ok() {
         assert!(compression != Compression::None || body_end < content.len() as u64);
+        target.tree.set_last_zxid(Zxid(i64::MAX));
         check_tree(&target.tree);
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::disk::{TreeTarget, dirs, snapshot_dir};
 use crate::pieces::pieces;
-use crate::world::check_tree;
+use crate::world::check_digest;
 use std::sync::Arc;
 use store::testing::MemFs;
 use store::{Compression, RecoverSettings, SnapshotTrailer, SnapshotWriter, Vfs, recover};
@@ -33,7 +33,7 @@ pub fn recovery(data: &[u8]) {
     };
     let mut target = TreeTarget::new();
     let Ok(found) = recover(&vfs, &dirs(), &settings, &mut target) else { return };
-    check_tree(&target.tree);
+    check_digest(&target.tree);
     let mut again = TreeTarget::new();
     let repeated = recover(&vfs, &dirs(), &settings, &mut again).expect("what was repaired is good");
     assert_eq!(repeated.last, found.last, "a second start stands where the first one stood");

@@ -110,7 +110,8 @@ fn client(seeds: &mut Vec<Seed>) {
     {
         let password = Password::of(session).0.to_vec();
         let mut frame = BytesMut::new();
-        ConnectRequest { last_zxid_seen: Zxid(5), timeout: 4000, session, password, read_only }.encode_frame(&mut frame);
+        ConnectRequest { last_zxid_seen: Zxid(5), timeout: 4000, session, password, read_only }
+            .encode_frame(&mut frame);
         add_and_cut(seeds, "connect_request", name, &frame[4..]);
     }
     for length in NASTY_LENGTHS {
@@ -146,8 +147,7 @@ fn client(seeds: &mut Vec<Seed>) {
         (OpCode::Delete, path_number("/m", 1)),
     ]);
     let failing = multi(&[(OpCode::Delete, path_number("/a/b", 0)), (OpCode::Check, path_number("/none", 0))]);
-    let reads =
-        multi(&[(OpCode::GetData, path_bool("/a", false)), (OpCode::GetChildren, path_bool("/none", false))]);
+    let reads = multi(&[(OpCode::GetData, path_bool("/a", false)), (OpCode::GetChildren, path_bool("/none", false))]);
     let multis = [
         request(1, OpCode::Multi, &parts),
         request(1, OpCode::Multi, &failing),
@@ -293,6 +293,7 @@ fn texts(seeds: &mut Vec<Seed>) {
         ("ipv6", "server.1=[::1]:2888:3888;[fe80::1%eth0]:2181\nversion=a".to_owned()),
         ("several", "server.1=b:1:2|a:1:2:observer;2181".to_owned()),
         ("ports", "server.1=a:99999:1\nserver.2=a:1:1".to_owned()),
+        ("regression-equal-ports-below-1000", "server.1=a:1:1".to_owned()),
         ("weights", format!("{members}group.1=1:2:3\nweight.1={0}\nweight.2={0}\nweight.3={0}", i64::MAX)),
         ("nobody", String::new()),
     ];

@@ -54,7 +54,8 @@ fn leading(seeds: &mut Vec<Seed>) {
     let beyond = [joins(LAST), vec![ack(EPOCH_2 + 9), vec![5]]].concat();
     let ping = packets(&[packet(PacketType::Ping, -1, b""), bare(PacketType::Request, 1)]);
     let outbid =
-        [joins(LAST), vec![vec![1, 1], [&[0, 1][..], &info(2, 0x9_0000_0000).to_bytes()].concat(), vec![3, 0]]].concat();
+        [joins(LAST), vec![vec![1, 1], [&[0, 1][..], &info(2, 0x9_0000_0000).to_bytes()].concat(), vec![3, 0]]]
+            .concat();
     let last_epoch = vec![
         vec![1, LINK],
         packets(&[info(1, 0x7fff_ffff_0000_0000)]),
@@ -93,7 +94,8 @@ fn learning(seeds: &mut Vec<Seed>) {
     let behind = packets(&[new_leader.clone(), up.clone(), proposal(EPOCH_2 + 1), commit(EPOCH_2 + 1)]);
     let all = packets(&[leader, diff.clone(), new_leader.clone(), up.clone()]);
     let below = packets(&[proposal(-7), commit(-7), new_leader.clone(), up.clone()]);
-    let zeros = packets(&[proposal(0), commit(0), new_leader.clone(), up.clone(), proposal(0), proposal(-1), commit(0)]);
+    let zeros =
+        packets(&[proposal(0), commit(0), new_leader.clone(), up.clone(), proposal(0), proposal(-1), commit(0)]);
     let wrong = packets(&[diff.clone(), proposal(LAST + 1), commit(LAST + 2), new_leader.clone()]);
     let late = vec![begin.clone(), packets(&[diff, new_leader.clone(), up.clone(), commit(LAST + 5)]), vec![3, 0]];
     let last_epoch = packets(&[
