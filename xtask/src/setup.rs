@@ -154,7 +154,8 @@ impl Jars {
         let fetched = self.lib.with_extension("fetched");
         remove(&fetched)?;
         let mut maven = command("mvn");
-        maven.args(["--batch-mode", "--quiet", "--no-transfer-progress", "-Dstyle.color=never", "--file"]).arg(&self.pom).arg(COPY_JARS);
+        maven.args(["--batch-mode", "--quiet", "--no-transfer-progress", "-Dstyle.color=never", "--file"]);
+        maven.arg(&self.pom).arg(COPY_JARS);
         maven.arg("-DincludeScope=runtime").arg(format!("-DoutputDirectory={}", fetched.display()));
         workspace::run(&mut maven)?;
         copy(&self.pom, &fetched.join("pom.xml"))?;

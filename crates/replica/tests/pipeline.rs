@@ -152,6 +152,30 @@ fn a_session_moves_between_servers_and_survives_the_leader() {
 }
 
 #[test]
+fn a_sync_between_pipelined_writes_is_answered_in_its_place() {
+    let mut world = World::new(3);
+    world.run(2000);
+    let leader = world.leader().expect("a leader");
+    for sid in 1..=3 {
+        let conn = world.connect(sid, None);
+        world.next_frame(sid, conn).expect("a connect response");
+        // The disks answer only when everything has been proposed: both writes are committed together.
+        world.stalled_disks.extend((1..=3).map(wire::ServerId));
+        world.send(sid, conn, 1, CREATE, create_body(&format!("/a{sid}"), b"0", 0));
+        world.send(sid, conn, 2, SYNC, |out| wire::Writer::string(out, "/"));
+        world.send(sid, conn, 3, CREATE, create_body(&format!("/b{sid}"), b"0", 0));
+        world.drain();
+        for disk in 1..=3 {
+            world.sync_disk(disk);
+        }
+        let frames: Vec<_> = std::iter::from_fn(|| world.next_frame(sid, conn)).collect();
+        let xids: Vec<i32> = frames.iter().map(|frame| frame.0).collect();
+        assert_eq!(xids, [1, 2, 3], "on server {sid}, leader {leader}");
+        assert_eq!(frames[0].1, frames[1].1, "the sync shows the write before it and not the one behind it");
+    }
+}
+
+#[test]
 fn a_wrong_password_is_refused() {
     let (mut world, conn) = standalone();
     let session = world.session(1, conn);

@@ -603,6 +603,6 @@ pub fn encode_event_frame(out: &mut BytesMut, zxid: Zxid, event: EventType, path
         ReplyHeader { xid: Xid::NOTIFICATION, zxid, error: ErrorCode::Ok }.encode(out);
         out.i32(event as i32);
         out.i32(EVENT_STATE_CONNECTED);
-        out.string(path);
+        out.java_string(path);
     });
 }

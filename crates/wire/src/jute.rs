@@ -229,7 +229,11 @@ pub trait Writer {
         for unit in value.encode_utf16() {
             match char::from_u32(u32::from(unit)) {
                 Some(character) => bytes.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes()),
-                None => bytes.extend([0xe0 | (unit >> 12) as u8, 0x80 | (unit >> 6 & 0x3f) as u8, 0x80 | (unit & 0x3f) as u8]),
+                None => bytes.extend([
+                    0xe0 | (unit >> 12) as u8,
+                    0x80 | (unit >> 6 & 0x3f) as u8,
+                    0x80 | (unit & 0x3f) as u8,
+                ]),
             }
         }
         self.buffer(Some(&bytes));

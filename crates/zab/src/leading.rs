@@ -616,9 +616,10 @@ impl Leading {
             self.announce(&proposal, out);
             history.push(proposal.clone());
             out.push(Action::Commit(proposal));
-        }
-        while let Some((_, link)) = self.pending_syncs.pop_front_if(|(zxid, _)| *zxid <= self.last_committed) {
-            out.push(Action::Send(link, QuorumPacket::bare(PacketType::Sync, Zxid::ZERO)));
+            // At once, before the next commit: a learner answers the sync in its place among its session's writes.
+            while let Some((_, link)) = self.pending_syncs.pop_front_if(|(zxid, _)| *zxid <= self.last_committed) {
+                out.push(Action::Send(link, QuorumPacket::bare(PacketType::Sync, Zxid::ZERO)));
+            }
         }
     }
 
