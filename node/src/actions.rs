@@ -99,6 +99,11 @@ impl Hands {
         self.clients.lock().remove(conn);
     }
 
+    /// The session of a connection, if it was active since the last sweep.
+    pub fn take_touched_of(&mut self, conn: ConnId) -> Option<SessionId> {
+        self.clients.lock().take_touched_of(conn)
+    }
+
     /// The sessions that were active since the last call.
     pub fn take_touched(&mut self) -> Vec<SessionId> {
         self.clients.lock().take_touched()

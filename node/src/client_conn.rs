@@ -5,7 +5,7 @@
 //!     └───── first frame ─> Connect to the driver ─> waits ─> Connected ─> serving ─> closed
 //! ```
 //!
-//! The hot path is [`ClientTask::serve`]: read, answer every complete frame in the buffer ([`crate::requests`]), write once.
+//! The hot path is `ClientTask::serve`: read, answer every complete frame in the buffer ([`crate::requests`]), write once.
 //! It takes no lock but the tree's read lock and the connection's own, starts no task and allocates nothing per read.
 
 use crate::connection::Conn;

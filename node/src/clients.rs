@@ -60,6 +60,12 @@ impl Clients {
         }
     }
 
+    /// The session of a connection, if it was active since the last sweep.
+    pub fn take_touched_of(&mut self, conn: ConnId) -> Option<SessionId> {
+        let client = self.conns.get(&conn)?;
+        (client.session != SessionId::NONE && client.conn.take_touched()).then_some(client.session)
+    }
+
     /// The sessions that were active since the last call, in order.
     pub fn take_touched(&mut self) -> Vec<SessionId> {
         let active =

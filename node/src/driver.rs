@@ -174,6 +174,10 @@ impl Driver {
                 }
             }
             ClientInput::Gone(conn) => {
+                // The last sign of life counts, although no sweep will find it any more: else the session expires early.
+                if let Some(session) = self.hands.take_touched_of(conn) {
+                    self.step(Input::Touched(vec![session]));
+                }
                 self.hands.remove_client(conn);
                 self.step(Input::ConnGone(conn));
             }

@@ -14,6 +14,10 @@ pub(crate) const OPEN: u32 = u32::MAX;
 /// How snapshots write [`OPEN`].
 pub(crate) const OPEN_ID: i64 = -1;
 
+/// The largest id taken over from a snapshot. Ids count up from 1, so that no server comes near; behind it there is room for
+/// new ones, and for those that replace impossible ones.
+const LOADED_ID_MAX: i64 = i64::MAX / 2;
+
 /// One distinct ACL.
 #[derive(Debug)]
 struct Entry {
@@ -145,8 +149,9 @@ impl AclTable {
         self.entries.iter().filter(|entry| entry.uses > 0).map(|entry| (entry.id, &*entry.acl))
     }
 
-    /// Takes an ACL from a snapshot, with the id it has there. The loader holds one use until [`AclTable::release`].
+    /// Takes an ACL from a snapshot, with the id it has there unless no server gives such ids. The loader holds one use until [`AclTable::release`].
     pub(crate) fn load(&mut self, acl: &[Acl], id: i64) -> u32 {
+        let id = if (0..=LOADED_ID_MAX).contains(&id) { id } else { self.last_id.max(LOADED_ID_MAX) + 1 };
         self.last_id = self.last_id.max(id);
         let slot = self.find(acl).unwrap_or_else(|| self.add(acl, id));
         self.entries[slot as usize].uses += 1;

@@ -7,9 +7,6 @@ use crate::{Tree, TreeSettings, path};
 use std::collections::BTreeMap;
 use wire::{Acl, DecodeError, Id, Perms, Reader, SessionId};
 
-/// The largest ACL id taken from a body: ids count up from 1, one per new ACL, and go on from the largest.
-const ACL_ID_MAX: i64 = i64::MAX / 2;
-
 /// What a loader must know beforehand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LoaderSettings {
@@ -66,14 +63,6 @@ pub enum ImageError {
         path: String,
         /// What is wrong with it.
         problem: &'static str,
-    },
-    /// An ACL's id is none that a server gives, so that the ids behind it would collide or run out.
-    #[error("snapshot record {record}: ACL id {id}, expected 0 to {ACL_ID_MAX}")]
-    AclId {
-        /// How many records came before.
-        record: u64,
-        /// The id.
-        id: i64,
     },
     /// The body ends before its terminator.
     #[error("snapshot ends early, after {records} records")]
@@ -222,9 +211,6 @@ impl Loader {
             }
             State::Acl { left } => {
                 let id = input.i64()?;
-                if !(0..=ACL_ID_MAX).contains(&id) {
-                    return Err(ImageError::AclId { record: self.records, id }.into());
-                }
                 let entries_left = self.count(input)?;
                 self.acl.clear();
                 self.acl_bytes = 0;
