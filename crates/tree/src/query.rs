@@ -95,8 +95,9 @@ impl Tree {
             Err(Refused(code)) => {
                 out.truncate(body_start);
                 out[body_start - 4..].copy_from_slice(&code.code().to_be_bytes());
-                if opcode == OpCode::MultiRead && MultiOp::decode_all(&mut Reader::new(body), false).is_ok() {
-                    // A list of writes can be read, only not carried out here: by then Apache's reply record exists, empty.
+                let is_readable = |reads| MultiOp::decode_all(&mut Reader::new(body), reads).is_ok();
+                if opcode == OpCode::MultiRead && (is_readable(true) || is_readable(false)) {
+                    // A list that can be read fails while it is carried out: by then Apache's reply record exists, empty.
                     MultiHeader::END.encode(out);
                 }
                 code
