@@ -19,6 +19,9 @@ pub const PROFILE: &str = "ci";
 /// The suite of the examples in documentation comments.
 pub const DOC: &str = "doc";
 
+/// The crate with which tests start real servers.
+const HARNESS: &str = "zookube-test-support";
+
 /// Something with a line of its own in the summary.
 #[derive(Debug, Clone)]
 pub struct Suite {
@@ -57,10 +60,10 @@ pub fn discover(metadata: &Metadata) -> Vec<Suite> {
     ours
 }
 
-/// The crates of `tests/` that use the harness for real servers.
+/// The harness for real servers, and the crates of `tests/` that use it.
 fn starts_servers(package: &Package) -> bool {
-    let uses_harness = package.dependencies.iter().any(|dependency| dependency.name == "zookube-test-support");
-    uses_harness && package.place().starts_with("tests/")
+    let uses_harness = package.dependencies.iter().any(|dependency| dependency.name == HARNESS);
+    package.name == HARNESS || uses_harness && package.place().starts_with("tests/")
 }
 
 fn suite_of_crate(package: &Package, name: &str) -> Suite {

@@ -16,7 +16,7 @@ pub fn print(dir: &Path, from: Zxid, upto: Zxid, out: &mut impl Write) -> anyhow
     let mut reader = LogReader::open(&vfs, dir, from, upto, ENTRY_BYTES_MAX_DEFAULT)
         .with_context(|| format!("read the log in {}", dir.display()))?;
     let mut count = 0_u64;
-    while let Some(entry) = reader.next() {
+    for entry in reader.by_ref() {
         let entry = entry?;
         let decoded = TxnEntry::decode(entry.bytes)
             .with_context(|| format!("read transaction {} at byte {}", entry.zxid, entry.offset))?;

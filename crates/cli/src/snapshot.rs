@@ -4,7 +4,7 @@ use anyhow::{Context, bail};
 use std::ffi::OsStr;
 use std::io::{BufRead, Write};
 use std::path::Path;
-use store::{Compression, RealFs, SnapshotFile, SnapshotReader, list_snapshots};
+use store::{RealFs, SnapshotFile, SnapshotReader, list_snapshots};
 use tree::image::{Loader, LoaderSettings};
 use tree::{Tree, TreeSettings};
 use wire::Zxid;
@@ -80,7 +80,7 @@ fn load(reader: &mut SnapshotReader) -> anyhow::Result<Tree> {
 mod tests {
     use super::*;
     use std::sync::Arc;
-    use store::{SnapshotTrailer, SnapshotWriter};
+    use store::{Compression, SnapshotTrailer, SnapshotWriter};
 
     #[test]
     fn prints_the_initial_tree_in_every_packing() {

@@ -1,5 +1,7 @@
 //! A server's whole life, seen from its clients.
 
+#![allow(clippy::unwrap_used, reason = "what is not there fails the test")]
+
 mod support;
 
 use support::{World, create_body, set_body, watch_body};

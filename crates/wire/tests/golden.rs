@@ -1,5 +1,7 @@
 //! Bytes as Apache writes them; the vectors were computed from its source and checked against its servers.
 
+#![allow(clippy::unwrap_used, reason = "what is not there fails the test")]
+
 use bytes::{Bytes, BytesMut};
 use wire::client::{self, ConnectRequest, ConnectResponse, EventType, MultiOp, Password, ReplyHeader};
 use wire::election::{Handshake, Notification, ServerState};

@@ -1,7 +1,8 @@
 //! Random requests to Apache 3.9.5 and to the server under test.
 //!
 //! `ZOOKUBE_TEST_SEED` replays one seed; without it a few fixed seeds run, so that a red build is red again, and one
-//! fresh one, so that builds keep exploring. `ZOOKUBE_TEST_STEPS` sets the length of a script.
+//! fresh one, so that builds keep exploring (`ZOOKUBE_TEST_SEEDS` sets how many). `ZOOKUBE_TEST_STEPS` sets the length of
+//! a script.
 
 use differential::compare::check_all;
 use differential::generate::script;
@@ -18,7 +19,10 @@ fn scripts(fixed: std::ops::Range<u64>, servers: usize) -> Vec<Script> {
     let steps = number("ZOOKUBE_TEST_STEPS").unwrap_or(300) as usize;
     let seeds: Vec<u64> = match number("ZOOKUBE_TEST_SEED") {
         Some(seed) => vec![seed],
-        None => fixed.chain([fresh_seed()]).collect(),
+        None => {
+            let fresh = number("ZOOKUBE_TEST_SEEDS").unwrap_or(1);
+            fixed.chain((0..fresh).map(|_| fresh_seed())).collect()
+        }
     };
     eprintln!("seeds {seeds:?}, {steps} steps each; replay one with ZOOKUBE_TEST_SEED=<seed>");
     seeds.into_iter().map(|seed| script(seed, steps, servers)).collect()

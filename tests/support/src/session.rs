@@ -159,6 +159,19 @@ impl Session {
         }
     }
 
+    /// Tells the server that the client lives.
+    ///
+    /// # Errors
+    /// [`Failure::Broken`] when no answer comes.
+    pub fn ping(&mut self) -> Outcome<()> {
+        let xid = -2;
+        let outcome = self.exchange(xid, &Encoder::new().int(xid).int(11).0);
+        if outcome == Err(Failure::Broken) {
+            self.raw = None;
+        }
+        outcome.map(drop)
+    }
+
     /// Creates a znode that everybody may do everything with; yields its path.
     ///
     /// # Errors

@@ -9,6 +9,9 @@ use serde::Serialize;
 use std::fmt::Write;
 use std::process::Command;
 
+/// Cores that work of others may take before the figures are called spoilt: kernel threads need some.
+const OTHERS_CPU_MAX: f64 = 0.25;
+
 /// All that a reader needs to judge the figures, or to make them again.
 #[derive(Debug, Serialize)]
 pub struct Report {
@@ -146,6 +149,16 @@ impl Report {
             }
         }
         line(out, "\nRatios: ours divided by the row's.\n");
+        let medians = self.cells.iter().flat_map(|cell| &cell.rounds).filter_map(|(_, samples)| median(samples));
+        let others = medians.map(|sample| sample.others_cpu).fold(0.0, f64::max);
+        if others > OTHERS_CPU_MAX {
+            line(
+                out,
+                &format!(
+                    "**NOT A QUIET MACHINE**: up to {others:.2} cores went to other work; latencies mean nothing.\n"
+                ),
+            );
+        }
     }
 
     fn memory_table(&self, out: &mut String) {

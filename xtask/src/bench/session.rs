@@ -11,6 +11,8 @@ use wire::{SessionId, Zxid};
 
 /// How long a single call may take.
 const CALL_PATIENCE: Duration = Duration::from_secs(30);
+/// How long the handshake may take where it is begun again: one sent too early may never be answered.
+const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(5);
 /// Session timeout asked for; every cell is shorter or keeps talking.
 const SESSION_TIMEOUT_MS: i32 = 40_000;
 /// The error of a create whose znode is there.
@@ -29,12 +31,12 @@ impl Session {
     /// Opens a session.
     ///
     /// # Errors
-    /// When the server does not answer the handshake with a session. Only this machine is ever a target.
-    pub fn open(addr: SocketAddr) -> Result<Session> {
+    /// When the server does not answer the handshake with a session in time. Only this machine is ever a target.
+    pub fn open_within(addr: SocketAddr, patience: Duration) -> Result<Session> {
         ensure!(addr.ip().is_loopback(), "the load generator talks to 127.0.0.1 only, not to {addr}");
-        let stream = TcpStream::connect_timeout(&addr, CALL_PATIENCE).with_context(|| format!("connect to {addr}"))?;
+        let stream = TcpStream::connect_timeout(&addr, patience).with_context(|| format!("connect to {addr}"))?;
         stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(CALL_PATIENCE))?;
+        stream.set_read_timeout(Some(patience))?;
         stream.set_write_timeout(Some(CALL_PATIENCE))?;
         let mut session = Session { stream, xid: 0 };
         let mut out = BytesMut::new();
@@ -50,17 +52,18 @@ impl Session {
         let reply = session.frame().context("read the answer to the handshake")?;
         let timeout = reply.get(4..8).map(|bytes| bytes != [0; 4]);
         ensure!(timeout == Some(true), "{addr} refused the session");
+        session.stream.set_read_timeout(Some(CALL_PATIENCE))?;
         Ok(session)
     }
 
     /// Opens a session on a server that may not serve yet.
     ///
     /// # Errors
-    /// As [`Session::open`], once the patience is over.
+    /// As [`Session::open_within`], once the patience is over.
     pub fn open_patiently(addr: SocketAddr, patience: Duration) -> Result<Session> {
         let deadline = Instant::now() + patience;
         loop {
-            match Session::open(addr) {
+            match Session::open_within(addr, HANDSHAKE_PATIENCE) {
                 Ok(session) => return Ok(session),
                 Err(error) if Instant::now() > deadline => return Err(error),
                 Err(_) => std::thread::sleep(Duration::from_millis(20)),

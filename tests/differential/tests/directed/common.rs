@@ -6,6 +6,7 @@ use differential::script::Script;
 use differential::target::Target;
 use support::ServerKind;
 
+/// A fresh Apache server and a fresh server under test.
 pub fn standalone_pair() -> (Target, Target) {
     (Target::standalone(ServerKind::Apache39), Target::standalone(ServerKind::under_test()))
 }
@@ -26,6 +27,7 @@ pub fn at_once(name: &str, requests: Vec<Request>) -> Script {
     Script::new(name).connect(0).pipelined(0, requests)
 }
 
+/// A create2 in which anything may be null.
 pub fn raw_create(path: Option<&str>, data: Option<&[u8]>, acl: Option<Vec<differential::request::Acl>>) -> Request {
     let path = path.map(str::to_owned);
     Request::Create { op: CreateOp::Create2, path, data: data.map(<[u8]>::to_vec), acl, flags: 0, ttl: -1 }

@@ -151,6 +151,18 @@ fn mixed_pipeline(name: &str, server: usize) -> Script {
     script
 }
 
+/// A session is taken to another server while its first connection is still up.
+fn moved(name: &str, from: usize, to: usize) -> Script {
+    let path = format!("/moved-{from}{to}");
+    let resume = Step::Resume { conn: 1, session_of: 0, server: to, password: Password::Right, ahead: 0 };
+    Script::new(name)
+        .connect_to(0, from)
+        .each(0, vec![create(&path, "", 1)])
+        .step(resume)
+        .each(0, vec![set(&path, "too late", -1)])
+        .each(1, vec![get(&path, false), set(&path, "here", -1), ephemerals("/")])
+}
+
 #[test]
 fn sessions_in_an_ensemble() {
     let (reference, tested) = (Target::ensemble(ServerKind::Apache39), Target::ensemble(ServerKind::under_test()));
@@ -177,6 +189,9 @@ fn sessions_in_an_ensemble() {
                 .step(Step::Resume { conn: 1, session_of: 0, server: 0, password: Password::Wrong, ahead: 0 })
                 .step(Step::Resume { conn: 1, session_of: 0, server: 1, password: Password::Right, ahead: 100 })
                 .step(Step::Resume { conn: 1, session_of: 0, server: 0, password: Password::Right, ahead: 100 }),
+            moved("row 24: a session moves between followers, the old connection ends", 1, 2),
+            moved("row 24: from the leader to a follower", 0, 1),
+            moved("row 24: from a follower to the leader", 1, 0),
             Script::new("errors on a follower are those of the leader").connect_to(0, 1).each(
                 0,
                 vec![

@@ -5,7 +5,10 @@ use differential::request::short::{
     set_acl,
 };
 use differential::request::{Request, acl, open};
+use differential::run::run;
 use differential::script::Script;
+use differential::target::Target;
+use support::ServerKind;
 use support::jute::Encoder;
 
 use crate::common::{at_once, check_standalone, one_by_one};
@@ -203,4 +206,23 @@ fn reconfiguration_while_it_is_off() {
             get("/", false),
         ],
     )]);
+}
+
+/// Row 69: the one operation that must not be answered as Apache does, which deletes the znode for anybody.
+#[test]
+fn nobody_deletes_containers_through_the_back_door() {
+    if ServerKind::under_test() != ServerKind::Zookube {
+        return;
+    }
+    let target = Target::standalone(ServerKind::Zookube);
+    let body = Encoder::new().string("/mine").0;
+    let transcript = run(
+        &target,
+        &one_by_one("row 69", vec![create("/mine", "", 0), Request::Raw { op: 20, body }])
+            .connect(1)
+            .each(1, vec![exists("/mine", false)]),
+    );
+    let lines = |step: usize| transcript.results[step].lines.join("\n");
+    assert!(lines(2).contains("err=-6"), "deleteContainer is not refused: {}", lines(2));
+    assert!(lines(4).contains("err=0"), "the znode is gone: {}", lines(4));
 }
