@@ -8,7 +8,7 @@
 use crate::actions::{Hands, Outcome};
 use crate::clock;
 use crate::inbox::Internal;
-use crate::limits::{DISK_QUEUE_BYTES_MAX, DISK_QUEUE_PAUSE, STATUS_PAUSE_MS, SWEEP_MAX};
+use crate::limits::{DISK_QUEUE_BYTES_MAX, DISK_QUEUE_PAUSE, STATUS_PAUSE_MS, STATUS_SESSIONS_PER_MS, SWEEP_MAX};
 use crate::shared::ClientInput;
 use replica::limits::INPUT_BATCH_MAX;
 use replica::{Action, Input, Replica};
@@ -26,6 +26,8 @@ pub struct Driver {
     sweep_every: Duration,
     swept: Instant,
     published: Millis,
+    /// The least pause until it is published again: longer where copying it takes longer.
+    status_pause_ms: i64,
     /// Whether something happened since the status was published.
     stale: bool,
     stopped: bool,
@@ -57,6 +59,7 @@ impl Driver {
             sweep_every: (tick / 4).clamp(Duration::from_millis(1), SWEEP_MAX),
             swept: Instant::now(),
             published: Millis(i64::MIN / 2),
+            status_pause_ms: STATUS_PAUSE_MS,
             stale: false,
             stopped: false,
         }
@@ -104,7 +107,7 @@ impl Driver {
         let deadline = self.replica.next_deadline().map_or(sweep, clock::instant);
         let mut at = deadline.min(sweep);
         if self.stale {
-            at = at.min(clock::instant(self.published.plus(STATUS_PAUSE_MS)));
+            at = at.min(clock::instant(self.published.plus(self.status_pause_ms)));
         }
         if disk_is_behind { at.min(Instant::now() + DISK_QUEUE_PAUSE) } else { at }
     }
@@ -219,10 +222,13 @@ impl Driver {
     fn end_batch(&mut self) {
         self.hands.end_batch();
         let now = clock::mono();
-        if now.since(self.published) >= STATUS_PAUSE_MS {
+        if now.since(self.published) >= self.status_pause_ms {
             self.published = now;
             self.stale = false;
-            self.hands.shared().publish(self.replica.status());
+            let status = self.replica.status();
+            let sessions: usize = status.session_buckets.iter().map(|(_, sessions)| sessions.len()).sum();
+            self.status_pause_ms = STATUS_PAUSE_MS + (sessions / STATUS_SESSIONS_PER_MS) as i64;
+            self.hands.shared().publish(status);
         } else {
             self.stale = true;
         }

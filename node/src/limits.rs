@@ -46,6 +46,8 @@ pub const LINKS_MAX: usize = 512;
 pub const SWEEP_MAX: Duration = Duration::from_millis(250);
 /// The least pause between two published copies of the status.
 pub const STATUS_PAUSE_MS: i64 = 5;
+/// Sessions that lengthen that pause by a millisecond, because the copy lists them: 100,000 sessions are listed once a second.
+pub const STATUS_SESSIONS_PER_MS: usize = 100;
 /// How long a clean stop may take before the process ends anyway.
 pub const STOP_PATIENCE: Duration = Duration::from_millis(1800);
 /// Pause between two looks at whether the last clients were served.

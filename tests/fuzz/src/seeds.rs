@@ -23,7 +23,7 @@ pub struct Seed {
 }
 
 /// Lengths that must be refused before memory is taken.
-const NASTY_LENGTHS: [i32; 5] = [i32::MAX, i32::MIN, -2, 0x0100_0000, 0x7fff_fff0];
+const NASTY_LENGTHS: [i32; 3] = [i32::MAX, -2, 0x0100_0000];
 
 /// Every generated file. Files found by fuzzing (`regression-*`) stand beside them.
 #[must_use]
@@ -191,8 +191,8 @@ fn client_reads(seeds: &mut Vec<Seed>) {
         request(0, OpCode::RemoveWatches, &path_number("/a", 3)),
     ];
     add_and_cut(seeds, "client_requests", "watches", &unpieces(&watches));
-    let big: Vec<_> = (0..400).map(|_| (OpCode::GetData, path_bool("/big", false))).collect();
-    add(seeds, "client_requests", "regression-multi-read-of-400-large-values", {
+    let big: Vec<_> = (0..1300).map(|_| (OpCode::GetData, path_bool("/big", false))).collect();
+    add(seeds, "client_requests", "regression-multi-read-of-1300-large-values", {
         unpieces(&[request(0, OpCode::MultiRead, &multi(&big))])
     });
 }

@@ -9,9 +9,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Mutations tried per target.
-const CASES_DEFAULT: u32 = 300;
+const CASES_DEFAULT: u32 = 1000;
 /// The corpus stays small enough to be read by everybody who clones it.
-const FILES_MAX: usize = 260;
+const FILES_MAX: usize = 200;
 const BYTES_MAX: usize = 300 * 1024;
 /// What a length field is overwritten with.
 const LENGTHS: [i32; 8] = [-1, -2, 0, 1, 0xffff, i32::MAX, i32::MIN, 0x0100_0000];
@@ -24,8 +24,13 @@ fn corpus_dir() -> PathBuf {
 fn corpus(target: &str) -> BTreeMap<String, Vec<u8>> {
     let dir = corpus_dir().join(target);
     let files = fs::read_dir(&dir).unwrap_or_else(|error| panic!("{}: {error}", dir.display()));
-    let files = files.map(|file| file.unwrap().path());
-    files.map(|path| (path.file_name().unwrap().to_str().unwrap().to_owned(), fs::read(&path).unwrap())).collect()
+    let mut corpus = BTreeMap::new();
+    for file in files {
+        let file = file.expect("a directory can be read to its end");
+        let name = file.file_name().into_string().expect("names are ASCII");
+        corpus.insert(name, fs::read(file.path()).expect("a file of the corpus"));
+    }
+    corpus
 }
 
 #[derive(Debug, Clone)]

@@ -108,7 +108,7 @@ fn snapshots(seeds: &mut Vec<Seed>) {
         add(seeds, "image_loader", &format!("acls-{length:x}"), [&[0; 5][..], &lie].concat());
         add(seeds, "image_loader", &format!("path-{length:x}"), [&[0; 9][..], &lie].concat());
     }
-    for id in [i64::MAX, -1] {
+    for id in [i64::MAX, i64::MAX / 2, -1] {
         let acls = super::body(|out| {
             out.i32(0);
             out.i32(1);
