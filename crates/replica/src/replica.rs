@@ -12,6 +12,7 @@ use parking_lot::RwLock;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use tree::{ConnId, Events, Prep, Tree};
+use wire::quorum::{PacketType, QuorumPacket};
 use wire::txn::TxnEntry;
 use wire::{Millis, SessionId};
 use zab::election::{ElectionAction, ElectionSettings};
@@ -149,8 +150,29 @@ impl Replica {
             }
             Input::Deadline => self.on_deadline(now, out),
             Input::Shutdown => self.on_shutdown(now, out),
+            Input::Packet { link, packet } if !self.holds_a_transaction(&packet) => {
+                // Logged, it would end this server now or at its next start: whoever sends it is given up instead.
+                tracing::warn!(?link, kind = ?packet.kind, zxid = %packet.zxid, "closing a link: its packet holds no transaction with this zxid");
+                out.push(Action::CloseLink(link));
+                let reason = "unreadable transaction".to_owned();
+                self.on_peer_input(now, Input::LinkGone { link, reason }, out);
+            }
             peer_input => self.on_peer_input(now, peer_input, out),
         }
+    }
+
+    /// Whether a packet that must carry a transaction does, and carries the one that it names. The decoded transaction is
+    /// kept until its commit.
+    fn holds_a_transaction(&mut self, packet: &QuorumPacket) -> bool {
+        if !matches!(packet.kind, PacketType::Proposal | PacketType::Inform) {
+            return true;
+        }
+        let entry = packet.data.clone().and_then(|data| TxnEntry::decode(data).ok());
+        let Some(entry) = entry.filter(|entry| entry.zxid() == packet.zxid) else { return false };
+        if self.serving.is_some() {
+            self.in_flight.push_back(entry);
+        }
+        true
     }
 
     /// When [`Input::Deadline`] is wanted, monotonic ms.

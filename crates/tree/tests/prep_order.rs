@@ -167,7 +167,10 @@ fn nulls() {
 fn what_is_not_for_clients() {
     check(OpCode::Check, &path_number("/open", 0), ErrorCode::Unimplemented);
     check(OpCode::GetData, &Bytes::new(), ErrorCode::Unimplemented);
-    check(OpCode::Reconfig, &Bytes::new(), ErrorCode::ReconfigDisabled);
+    check(OpCode::Reconfig, &Bytes::new(), ErrorCode::MarshallingError);
+    // Three null strings and any version: it can be read, and is switched off.
+    let reconfig = [&[0xff; 12][..], &(-1_i64).to_be_bytes()].concat();
+    check(OpCode::Reconfig, &Bytes::from(reconfig), ErrorCode::ReconfigDisabled);
 }
 
 #[test]
