@@ -25,18 +25,21 @@ fn each_leads_in_turn(kinds: [ServerKind; 3]) {
     let mut load = Load::start(&ensemble.addrs(), 6);
     load.progress(WRITES, LIMIT);
 
+    // Under load either of the two may hold one transaction more; that one leads, with equal histories the larger id.
     ensemble.servers[2].kill_9();
-    assert_eq!(ensemble.wait_settled(), 1, "of the two that are left the one with the larger id leads");
+    let second = ensemble.wait_settled();
+    assert!(second < 2, "one of the two that are left leads, not {second}");
     load.progress(WRITES, LIMIT);
 
-    // Server 3 has missed the last writes, so server 1 must lead although its id is smaller.
-    ensemble.servers[1].kill_9();
+    // Server 3 has missed the last writes, so the other one must lead although its id is smaller.
+    let third = 1 - second;
+    ensemble.servers[second].kill_9();
     ensemble.servers[2].start();
-    assert_eq!(ensemble.wait_settled(), 0, "the longer history leads");
+    assert_eq!(ensemble.wait_settled(), third, "the longer history leads");
     load.progress(WRITES, LIMIT);
 
-    ensemble.servers[1].start();
-    assert_eq!(ensemble.wait_settled(), 0, "who comes late follows");
+    ensemble.servers[second].start();
+    assert_eq!(ensemble.wait_settled(), third, "who comes late follows");
     load.progress(WRITES, LIMIT);
     finish(&mut ensemble, load);
 }
