@@ -26,6 +26,8 @@ pub struct Tally {
     pub ignored: u64,
     /// Names of the failed tests, or what happened instead.
     pub failures: Vec<String>,
+    /// Inside the list of failed tests that ends a report.
+    listing: bool,
 }
 
 /// The programs of a suite, one after the other.
@@ -124,8 +126,10 @@ impl Tally {
 
     /// Takes up what a line of the test harness counts.
     fn read(&mut self, line: &str) {
-        if let Some(name) = line.strip_prefix("test ").and_then(|rest| rest.strip_suffix(" ... FAILED")) {
-            self.failures.push(name.to_owned());
+        // `failures:` also stands above what the failed tests have printed, but with an empty line behind it.
+        match line.strip_prefix("    ") {
+            Some(name) if self.listing => self.failures.push(name.to_owned()),
+            _ => self.listing = line == "failures:",
         }
         let Some(counts) = line.strip_prefix("test result: ") else { return };
         let count = |what: &str| {
@@ -155,7 +159,9 @@ mod tests {
         let ok = "test result: ok. 12 passed; 0 failed; 0 ignored; 0 measured; 3 filtered out; finished in 0.42s";
         check(&["running 12 tests", "test a::b ... ok", ok, ok], 24, 0, &[]);
         let bad = "test result: FAILED. 1 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; finished in 1.00s";
-        check(&["test a ... FAILED", "test b::c ... FAILED", bad], 1, 2, &["a", "b::c"]);
+        let printed = ["failures:", "", "---- a stdout ----", "    left: 1", ""];
+        let listed = ["failures:", "    a", "    b::c", "", bad];
+        check(&[&printed[..], &listed[..]].concat(), 1, 2, &["a", "b::c"]);
     }
 
     #[test]
