@@ -15,7 +15,9 @@ from kazoo.exceptions import ConnectionLoss, NodeExistsError, OperationTimeoutEr
 
 
 def say(*words):
-    print(*words, flush=True)
+    # One write for a line: kazoo's listener speaks from another thread, and the pieces of two prints can mix.
+    sys.stdout.write(" ".join(map(str, words)) + "\n")
+    sys.stdout.flush()
 
 
 def main():
