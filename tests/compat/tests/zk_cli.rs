@@ -12,8 +12,13 @@ fn cli(topology: &Topology, command: &[&str]) -> String {
     let mut program = process::command(prerequisites::zk_cli());
     program.arg("-server").arg(topology.connect_string()).args(command);
     let text = external::run(program, "", LIMIT).text;
-    let behind = text.split("state:SyncConnected type:None path:null").last().unwrap_or_default();
-    behind.lines().filter(|line| !line.trim().is_empty()).collect::<Vec<_>>().join("\n")
+    // The connection's event comes from another thread: before or behind the command's own output.
+    let is_answer = |line: &&str| {
+        let line = line.trim();
+        !line.is_empty()
+            && !["Connecting to ", "WATCHER::", "WatchedEvent "].iter().any(|front| line.starts_with(front))
+    };
+    text.lines().filter(is_answer).collect::<Vec<_>>().join("\n")
 }
 
 fn commands_work(topology: &Topology) {
