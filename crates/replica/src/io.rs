@@ -220,7 +220,7 @@ pub enum Action {
     },
     /// Close a link after what was sent on it has left.
     CloseLink(LinkId),
-    /// A session of this server's clients ended or began elsewhere: informational, for metrics and logs.
+    /// The answer to [`Input::Shutdown`]: this server takes no further part; what was asked of the disk is still to be done.
     Stopped,
     /// The server cannot go on: end the process with this code and message.
     Halt {

@@ -3,7 +3,6 @@
 use crate::io::{ServingRole, Status};
 use crate::replica::{Engine, Replica};
 use crate::tracker::SessionTracker;
-use wire::{ServerId, Zxid};
 
 impl Replica {
     /// A copy of what may be shown.
@@ -40,17 +39,5 @@ impl Replica {
             }
         }
         status
-    }
-
-    /// This server's id.
-    #[must_use]
-    pub fn me(&self) -> ServerId {
-        self.settings.me
-    }
-
-    /// The last applied zxid.
-    #[must_use]
-    pub fn last_zxid(&self) -> Zxid {
-        self.tree.read().last_zxid()
     }
 }
