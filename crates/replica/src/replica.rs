@@ -68,6 +68,8 @@ pub struct Replica {
     pub(crate) snapshots: SnapshotSchedule,
     /// A snapshot received from the leader that NEWLEADER has not confirmed yet.
     pub(crate) received: Option<Box<Tree>>,
+    /// The tree came from a leader's stream and may be ahead of its zxid ([`Tree::suspend_digests`]).
+    digests_suspended: bool,
     pub(crate) events: Events,
     pub(crate) status: Status,
 }
@@ -115,6 +117,7 @@ impl Replica {
             revalidations: HashMap::new(),
             next_session: 0,
             received: None,
+            digests_suspended: false,
             events: Events::default(),
             status: Status { mode: "looking", proposal_bytes: [-1; 3], ..Status::default() },
         }
@@ -197,7 +200,8 @@ impl Replica {
             Input::LinkUp { link, .. } => peer.on_link_up(mono, link, &mut actions),
             Input::Packet { link, packet } => peer.on_packet(mono, link, packet, &mut actions),
             Input::LinkProgress(link) => peer.on_progress(mono, link),
-            Input::SnapshotReceived { link, zxid, tree } => {
+            Input::SnapshotReceived { link, zxid, mut tree } => {
+                tree.suspend_digests();
                 if peer.on_snapshot_received(mono, link, zxid, &mut actions) {
                     self.received = Some(tree);
                 }
@@ -209,6 +213,7 @@ impl Replica {
             Input::Truncated { tree, history } => {
                 let last_zxid = tree.last_zxid();
                 replace_tree(&self.tree, *tree);
+                self.digests_suspended = false;
                 peer.on_truncated(mono, last_zxid, history, &mut actions);
             }
             other => unreachable!("{other:?} is not the protocol's input"),
@@ -260,6 +265,16 @@ impl Replica {
             }
         }
         self.apply_all(now, commits, out);
+        self.resume_digests();
+    }
+
+    /// Whatever the leader had applied when it ended its stream was committed before it said UPTODATE, and the link keeps
+    /// that order: once serving, and behind the commits that came with UPTODATE, the tree is the leader's again.
+    fn resume_digests(&mut self) {
+        if self.digests_suspended && self.serving.is_some() {
+            self.tree.write().resume_digests();
+            self.digests_suspended = false;
+        }
     }
 
     fn perform_one(&mut self, now: Now, action: zab::Action, out: &mut Vec<Action>) {
@@ -290,7 +305,10 @@ impl Replica {
             zab::Action::SaveEpochs(epochs) => out.push(Action::SaveEpochs(epochs)),
             zab::Action::Truncate(after) => out.push(Action::Truncate { after }),
             zab::Action::InstallSnapshot => match self.received.take() {
-                Some(tree) => replace_tree(&self.tree, *tree),
+                Some(tree) => {
+                    replace_tree(&self.tree, *tree);
+                    self.digests_suspended = true;
+                }
                 None => panic!("NEWLEADER confirms a snapshot that was not received"),
             },
             zab::Action::SaveSnapshot => out.push(Action::SaveSnapshot),

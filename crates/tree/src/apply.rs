@@ -268,7 +268,7 @@ impl Tree {
     }
 
     fn check_digest(&mut self, zxid: Zxid, sent: Option<TxnDigest>) {
-        if !self.settings.digest_enabled {
+        if !self.settings.digest_enabled || self.digests_suspended {
             return;
         }
         if let Some(expected) = self.expected_digest {

@@ -7,7 +7,7 @@ use ensemble::load::Load;
 use ensemble::tree;
 use support::ServerKind::{Apache38, Apache39, Zookube};
 use support::ensemble::Plan;
-use support::{Ensemble, ServerKind, words};
+use support::{Ensemble, Server, ServerKind, words};
 
 const LIMIT: Duration = Duration::from_secs(90);
 const WRITES: u64 = 60;
@@ -44,19 +44,29 @@ fn each_leads_in_turn(kinds: [ServerKind; 3]) {
     finish(&mut ensemble, load);
 }
 
-fn finish(ensemble: &mut Ensemble, load: Load) {
+fn finish(ensemble: &mut Ensemble, mut load: Load) {
     ensemble.wait_settled();
+    let before: Vec<u64> = ensemble.servers.iter().map(digest_mismatches).collect();
+    load.progress(WRITES, LIMIT);
     let outcome = load.finish();
     let records: Vec<_> = outcome.iter().map(|(record, _)| record.clone()).collect();
     tree::assert_kept(&ensemble.addrs(), &records);
     tree::assert_equal(&ensemble.addrs());
-    for server in &ensemble.servers {
-        let mntr = words::ask(server.addr(), "mntr").expect("an answer to mntr");
-        let mismatches = mntr.lines().find(|line| line.starts_with("zk_digest_mismatches_count"));
-        let count = mismatches.and_then(|line| line.split_whitespace().nth(1));
-        assert_eq!(count, Some("0"), "digest mismatches on {} server {}", server.kind().name(), server.id());
+    for (server, before) in ensemble.servers.iter().zip(before) {
+        // Apache's learners compare already the transactions that a streamed snapshot may be ahead of, and raise false
+        // alarms there; once in step they must not. Ours never.
+        let allowed = if matches!(server.kind(), Zookube) { 0 } else { before };
+        let found = digest_mismatches(server);
+        assert_eq!(found, allowed, "digest mismatches on {} server {}", server.kind().name(), server.id());
     }
     drop(outcome);
+}
+
+fn digest_mismatches(server: &Server) -> u64 {
+    let mntr = words::ask(server.addr(), "mntr").expect("an answer to mntr");
+    let line = mntr.lines().find(|line| line.starts_with("zk_digest_mismatches_count"));
+    let count = line.and_then(|line| line.split_whitespace().nth(1)).and_then(|count| count.parse().ok());
+    count.expect("mntr has zk_digest_mismatches_count")
 }
 
 #[test]
