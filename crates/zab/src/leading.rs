@@ -18,6 +18,7 @@ use crate::quorum::Membership;
 use crate::sync::{self, SyncPlan};
 use crate::types::{Epochs, LinkId, Proposal, Timing};
 use bytes::Bytes;
+use planted::Bug;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use wire::quorum::{LearnerInfo, PROTOCOL_VERSION, PacketType, QuorumPacket, decode_ack_epoch, leader_info};
 use wire::{Epoch, Millis, ServerId, Zxid};
@@ -315,7 +316,7 @@ impl Leading {
         if self.is_broadcasting() && self.half_ticks.is_multiple_of(2) {
             let alive: BTreeSet<ServerId> =
                 self.links.values().filter_map(Learner::sid).chain(std::iter::once(self.me)).collect();
-            if !self.membership.is_quorum(&alive) {
+            if !self.membership.is_quorum(&alive) && !planted::is(Bug::LeadsWithoutQuorum) {
                 return Err(format!("only servers {alive:?} are in sync: no quorum"));
             }
         }
@@ -457,14 +458,14 @@ impl Leading {
         // `None` says that the learner had accepted this epoch before: it does not count as a promise.
         if let (Some(current), Phase::EpochAcks { promised, .. }) = (current, &mut self.phase) {
             let own = (self.own_epochs.current, self.own_last_zxid);
-            if (current, last_zxid) > own {
+            if (current, last_zxid) > own && !planted::is(Bug::ElectsWithoutHistory) {
                 return Err(format!(
                     "follower is ahead of the leader: epoch {current} zxid {last_zxid}, ours {} {}",
                     own.0, own.1
                 ));
             }
             if let Some(sid) = sid
-                && last_zxid != Zxid::NONE
+                && (last_zxid != Zxid::NONE || planted::is(Bug::EmptyServerVotes))
                 && self.membership.is_voter(sid)
             {
                 promised.insert(sid);
@@ -573,7 +574,7 @@ impl Leading {
 
     fn check_established(&mut self, now: Millis, out: &mut Vec<Action>) {
         let Phase::Synchronization { epoch, acks } = &self.phase else { return };
-        if !self.membership.is_quorum(acks) {
+        if !self.membership.is_quorum(acks) && !planted::is(Bug::ServesBeforeQuorumSynced) {
             return;
         }
         let epoch = *epoch;
@@ -633,7 +634,8 @@ impl Leading {
             } else {
                 QuorumPacket::bare(PacketType::Commit, proposal.zxid)
             };
-            if learner.stage == Stage::Active {
+            // An observer gets transaction and commit in one, which no version of Apache's loses.
+            if learner.stage == Stage::Active || learner.observes {
                 out.push(Action::Send(link, packet));
             } else {
                 learner.held.push_back(packet);
@@ -645,7 +647,8 @@ impl Leading {
     fn acknowledged_by_quorum(&self) -> Zxid {
         let mut acks: Vec<(Zxid, ServerId)> = Vec::with_capacity(self.links.len() + 1);
         if self.membership.is_voter(self.me) {
-            acks.push((self.own_synced, self.me));
+            let held = if planted::is(Bug::LeaderCountsUnsynced) { self.last_proposed } else { self.own_synced };
+            acks.push((held, self.me));
         }
         for learner in self.links.values() {
             if let Some(sid) = learner.sid()
@@ -662,7 +665,7 @@ impl Leading {
                 break;
             }
             holders.insert(sid);
-            if self.membership.is_quorum(&holders) {
+            if self.membership.is_quorum(&holders) || planted::is(Bug::CommitWithoutQuorum) {
                 return zxid;
             }
         }

@@ -15,6 +15,7 @@ use crate::action::{Action, EstablishedRole};
 use crate::history::History;
 use crate::quorum::Membership;
 use crate::types::{Epochs, LinkId, Proposal, Timing};
+use planted::Bug;
 use std::collections::VecDeque;
 use wire::quorum::{LearnerInfo, PROTOCOL_VERSION, PacketType, QuorumPacket, ack_epoch};
 use wire::{Epoch, Millis, ServerId, Zxid};
@@ -77,6 +78,8 @@ pub struct Learning {
     last_queued: Zxid,
     /// Logged and not acknowledged.
     unacked: VecDeque<Zxid>,
+    /// UPTODATE came, but the tree may show more than its zxid says until this is committed.
+    serve_from: Option<Zxid>,
 }
 
 /// What a learner starts with.
@@ -124,6 +127,7 @@ impl Learning {
             commits: VecDeque::new(),
             last_queued: Zxid::ZERO,
             unacked: VecDeque::new(),
+            serve_from: None,
         }
     }
 
@@ -345,7 +349,7 @@ impl Learning {
         use PacketType as P;
         match (packet.kind, &self.stage) {
             (P::LeaderInfo, Stage::Registering) => self.on_leader_info(&packet, out),
-            (P::Diff, Stage::AwaitingSync) => {
+            (P::Diff | P::Trunc, Stage::AwaitingSync) if packet.kind == P::Diff || planted::is(Bug::TruncSkipped) => {
                 tracing::info!(leader = %self.leader, upto = %packet.zxid, "synchronizing by DIFF");
                 self.last_queued = self.last_logged;
                 self.stage = Stage::Synchronizing;
@@ -400,7 +404,7 @@ impl Learning {
         let is_new = epoch > self.epochs.accepted;
         let current = is_new.then_some(self.epochs.current);
         let reply = QuorumPacket::with_data(PacketType::AckEpoch, self.last_logged, ack_epoch(current));
-        if is_new {
+        if is_new && !planted::is(Bug::AcceptedEpochNotSaved) {
             out.push(Action::SaveEpochs(Epochs { accepted: epoch, current: self.epochs.current }));
             self.stage = Stage::SavingAccepted { reply };
         } else {
@@ -435,12 +439,23 @@ impl Learning {
         if zxid != self.epoch.start() {
             return Err(format!("NEWLEADER {zxid} of another epoch than {}", self.epoch));
         }
+        if planted::is(Bug::SyncAppliesUncommitted) {
+            self.commits = self.pending.iter().map(|proposal| proposal.zxid).collect();
+        }
         self.check_commits_match()?;
+        if planted::is(Bug::CurrentEpochBeforeHistory) {
+            out.push(Action::SaveEpochs(Epochs { accepted: self.epoch, current: self.epoch }));
+        }
+        if planted::is(Bug::NewLeaderAckedEarly) {
+            out.push(Action::Send(self.link, self.new_leader_ack()));
+        }
         match self.mode {
             SyncMode::Snapshot { zxid } => {
                 out.push(Action::InstallSnapshot);
                 self.last_logged = zxid;
-                history.clear();
+                if !planted::is(Bug::HistoryKeepsGap) {
+                    history.clear();
+                }
                 self.apply_synchronized(history, out);
                 out.push(Action::SaveSnapshot);
                 self.stage = Stage::SavingSnapshot;
@@ -488,13 +503,21 @@ impl Learning {
         self.stage = Stage::SavingCurrent;
     }
 
+    /// Whoever was synchronized by a diff may serve at once. A snapshot was streamed while transactions went on and may hold
+    /// effects of every one that was proposed before UPTODATE: this server serves when it has applied them all, else its
+    /// clients would read what its zxid does not account for.
     fn on_up_to_date(&mut self, history: &mut History, out: &mut Vec<Action>) -> Result<(), String> {
         out.push(Action::Send(self.link, self.new_leader_ack()));
         self.stage = Stage::Active;
-        let role = if self.observes { EstablishedRole::Observer } else { EstablishedRole::Follower };
-        out.push(Action::Established(role, self.epoch));
         for proposal in self.pending.clone() {
-            self.log(proposal, out);
+            if !planted::is(Bug::InFlightNotLogged) {
+                self.log(proposal, out);
+            }
+        }
+        let is_ahead = matches!(self.mode, SyncMode::Snapshot { .. });
+        self.serve_from = self.pending.back().map(|last| last.zxid).filter(|_| is_ahead);
+        if self.serve_from.is_none() {
+            self.establish(out);
         }
         for zxid in std::mem::take(&mut self.commits) {
             self.commit(zxid, history, out)?;
@@ -502,9 +525,16 @@ impl Learning {
         Ok(())
     }
 
+    fn establish(&self, out: &mut Vec<Action>) {
+        let role = if self.observes { EstablishedRole::Observer } else { EstablishedRole::Follower };
+        out.push(Action::Established(role, self.epoch));
+    }
+
     fn log(&mut self, proposal: Proposal, out: &mut Vec<Action>) {
         self.last_logged = proposal.zxid;
-        if !self.observes {
+        if !self.observes && planted::is(Bug::AckBeforeSync) {
+            out.push(Action::Send(self.link, QuorumPacket::bare(PacketType::Ack, proposal.zxid)));
+        } else if !self.observes {
             self.unacked.push_back(proposal.zxid);
         }
         out.push(Action::Append(proposal));
@@ -522,6 +552,9 @@ impl Learning {
         if let Some(proposal) = self.pending.pop_front() {
             history.push(proposal.clone());
             out.push(Action::Commit(proposal));
+        }
+        if self.serve_from.take_if(|last| *last <= zxid).is_some() {
+            self.establish(out);
         }
         Ok(())
     }

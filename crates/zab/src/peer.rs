@@ -11,13 +11,14 @@
 //! snapshot or a truncation is still under way (ZOOKEEPER-4712). What is logged but was not committed is applied here, so
 //! that tree and log agree whatever comes next (ZOOKEEPER-2355, -2845).
 
-use crate::action::Action;
+use crate::action::{Action, EstablishedRole};
 use crate::election::{Elected, Election, ElectionAction, ElectionSettings, InitialVote};
 use crate::history::History;
 use crate::leading::{Leading, Standing, SyncCounts};
 use crate::learning::{LearnerStart, Learning};
 use crate::quorum::Membership;
 use crate::types::{Epochs, LinkId, Proposal, Timing};
+use planted::Bug;
 use wire::election::{Notification, ServerState};
 use wire::quorum::QuorumPacket;
 use wire::{Epoch, Millis, ServerId, Zxid};
@@ -408,6 +409,7 @@ impl Peer {
         for action in actions {
             match action {
                 Action::Append(proposal) => self.last_logged = self.last_logged.max(proposal.zxid),
+                Action::Established(EstablishedRole::Follower, _) if planted::is(Bug::FollowerVoteKeepsEpoch) => {}
                 Action::Established(_, epoch) => self.election.established(*epoch),
                 Action::SaveEpochs(_) | Action::Truncate(_) => self.disk_requests += 1,
                 Action::SaveSnapshot => {
@@ -504,6 +506,9 @@ impl Peer {
                 return;
             }
         };
+        if planted::is(Bug::LeavesLoggedUnapplied) {
+            return;
+        }
         for proposal in logged {
             self.history.push(proposal.clone());
             out.push(Action::Commit(proposal));

@@ -1,6 +1,7 @@
 //! How a learner catches up: DIFF, TRUNC or SNAP (`LearnerHandler.syncFollower`, `queueCommittedProposals`).
 
 use crate::history::History;
+use planted::Bug;
 use wire::Zxid;
 
 /// The leader's choice for one learner.
@@ -53,7 +54,9 @@ fn walk(peer_last: Zxid, max: Zxid, history: &History) -> SyncPlan {
     match history.get(at) {
         // An empty history has min = max = last processed, and equality with that was answered before.
         None => SyncPlan::Snap,
-        Some(found) if found.zxid == peer_last => SyncPlan::Diff { zxid: max, from: at + 1 },
+        Some(found) if found.zxid == peer_last => {
+            SyncPlan::Diff { zxid: max, from: at + 1 + usize::from(planted::is(Bug::DiffSkipsOne)) }
+        }
         Some(_) if peer_last.is_epoch_start() => SyncPlan::Diff { zxid: max, from: at },
         // The learner holds a transaction that we do not. Cutting must not cross an epoch: a learner refuses that.
         Some(found) if found.zxid.epoch() != peer_last.epoch() => SyncPlan::Snap,

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use planted::Bug;
 use wire::election::{Notification, ServerState};
 use wire::{Epoch, ServerId, Zxid};
 
@@ -79,6 +80,12 @@ impl Proposal {
 
     /// `totalOrderPredicate` without the weight: epoch, then zxid, then id, all signed.
     pub fn is_above(&self, other: &Proposal) -> bool {
+        if planted::is(Bug::VoteZxidBeforeEpoch) {
+            return (self.zxid, self.peer_epoch, self.leader) > (other.zxid, other.peer_epoch, other.leader);
+        }
+        if planted::is(Bug::VoteSidBeforeZxid) || planted::is(Bug::ElectsWithoutHistory) {
+            return (self.peer_epoch, self.leader, self.zxid) > (other.peer_epoch, other.leader, other.zxid);
+        }
         (self.peer_epoch, self.zxid, self.leader) > (other.peer_epoch, other.zxid, other.leader)
     }
 
