@@ -269,6 +269,10 @@ impl replica::EventSink for Sink {
     fn reply(&mut self, conn: ConnId, frames: bytes::BytesMut, answered: usize) {
         self.0.lock().with(conn, |conn| conn.outbox.replies(frames, answered));
     }
+
+    fn left(&mut self) {
+        self.0.lock().close_all(CloseReason::NotServing);
+    }
 }
 
 /// An empty set of clients, to be shared between the driver and the core's event sink (both on one thread).

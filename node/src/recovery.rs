@@ -70,6 +70,7 @@ impl Recovery {
             record_bytes_max: self.settings.entry_bytes_max,
             tree: Tree::new(fresh_settings(self.tree)),
             events: Events::new(),
+            epoch_unproven: false,
             history: VecDeque::new(),
             history_max: self.history_max,
         };
@@ -96,8 +97,32 @@ struct Target {
     record_bytes_max: usize,
     tree: Tree,
     events: Events,
+    /// An epoch has begun, and none of its transactions has shown by its digest that it follows from what is before it.
+    epoch_unproven: bool,
     history: VecDeque<Proposal>,
     history_max: usize,
+}
+
+impl Target {
+    /// Applies one transaction.
+    ///
+    /// Within an epoch the zxids tell whether one is missing. Between two epochs they do not: there the first digest does.
+    /// Digests that differ from the beginning are another matter, and no reason not to start.
+    fn apply(&mut self, entry: &TxnEntry) -> Result<(), Rejected> {
+        let mismatches = self.tree.digest_mismatches();
+        let last = self.tree.last_zxid();
+        self.epoch_unproven |= entry.zxid().epoch() > last.epoch();
+        self.tree.apply(entry, &mut self.events);
+        self.events.clear();
+        if self.epoch_unproven && mismatches == 0 && self.tree.digest_mismatches() > 0 {
+            return Err(Rejected(format!(
+                "its digest says that the transactions from {last} to it are not all there: a log of epoch {} was removed",
+                last.epoch()
+            )));
+        }
+        self.epoch_unproven &= entry.digest.is_none();
+        Ok(())
+    }
 }
 
 impl RecoverTarget for Target {
@@ -122,6 +147,8 @@ impl RecoverTarget for Target {
 
     fn loaded(&mut self, zxid: Zxid, trailer: &SnapshotTrailer) {
         self.tree.set_last_zxid(zxid);
+        // One that came from a leader may be ahead of what it says of itself.
+        self.tree.distrust();
         let Some(store::ZxidDigest { zxid: digested, version, digest }) = trailer.digest else { return };
         if digested > zxid {
             self.tree.expect_digest(ExpectedDigest { zxid: digested, version, digest });
@@ -133,13 +160,13 @@ impl RecoverTarget for Target {
 
     fn empty(&mut self) {
         self.tree = Tree::new(self.settings);
+        self.epoch_unproven = false;
         self.history.clear();
     }
 
     fn replay(&mut self, entry: Bytes) -> Result<(), Rejected> {
         let entry = TxnEntry::decode(entry).map_err(|error| Rejected(error.to_string()))?;
-        self.tree.apply(&entry, &mut self.events);
-        self.events.clear();
+        self.apply(&entry)?;
         if self.history.len() >= self.history_max.max(1) {
             self.history.pop_front();
         }

@@ -9,6 +9,7 @@ use crate::io::{Action, CloseReason, Identities, Now};
 use crate::replica::{Engine, Replica};
 use crate::tracker::{Owner, Refusal, SessionTracker};
 use bytes::Bytes;
+use planted::Bug;
 use tree::{ConnId, ReadContext, Tree, TxnResult, WriteRequest, encode_write_reply};
 use wire::client::{OpCode, RequestHeader};
 use wire::txn::{Txn, TxnEntry, TxnHeader};
@@ -58,11 +59,11 @@ impl Replica {
             let submission =
                 Submission { session, cxid: header.xid, opcode, body: &body, identities: &identities, owner };
             self.submit(now, submission, out);
-        } else if opcode == OpCode::Sync && self.leader_link().is_some() {
+        } else if opcode == OpCode::Sync && self.leader_link().is_some() && !planted::is(Bug::SyncAnsweredAtOnce) {
             self.conns.push(conn, Pending::Sync { header, body: body.clone(), done: false });
             self.syncs.push_back(conn);
             self.forward(session, header.xid, opcode, body, identities.to_vec(), out);
-        } else if is_idle {
+        } else if is_idle || planted::is(Bug::ReadOvertakesWrite) {
             let tree = self.tree.read();
             answer_read(&tree, self.settings.skip_acl, (conn, session), header, opcode, &body, &identities, out);
         } else {
@@ -242,9 +243,13 @@ impl Replica {
                 },
             };
             let result = tree.apply(&entry, &mut self.events);
+            self.sink.applied(&entry, &tree);
             self.status.counters.commits += 1;
             if self.tracker.is_some() {
                 self.prep.applied(entry.zxid());
+            }
+            if planted::is(Bug::WatchAfterReply) {
+                self.on_applied(now, &tree, &entry, &result, &mut made);
             }
             if !self.events.is_empty() {
                 self.hand_over(&mut made, out);
@@ -255,7 +260,9 @@ impl Replica {
                 }
                 self.events.clear();
             }
-            self.on_applied(now, &tree, &entry, &result, &mut made);
+            if !planted::is(Bug::WatchAfterReply) {
+                self.on_applied(now, &tree, &entry, &result, &mut made);
+            }
         }
         self.hand_over(&mut made, out);
     }
@@ -288,7 +295,9 @@ impl Replica {
             }
             _ => {
                 let Some(conn) = self.conns.of_session(session) else { return };
-                let is_ours = |pending: &Pending| matches!(pending, Pending::Write { xid, .. } if *xid == cxid);
+                let any_xid = planted::is(Bug::ReplyMatchedBySession);
+                let is_ours =
+                    |pending: &Pending| matches!(pending, Pending::Write { xid, .. } if any_xid || *xid == cxid);
                 if self.conns.pop_if(conn, is_ours).is_none() {
                     return;
                 }

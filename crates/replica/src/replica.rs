@@ -9,20 +9,22 @@ use crate::standalone::Standalone;
 use crate::tracker::SessionTracker;
 use bytes::{Bytes, BytesMut};
 use parking_lot::RwLock;
+use planted::Bug;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use tree::{ConnId, Events, Prep, Tree};
+use wire::client::OpCode;
 use wire::quorum::{PacketType, QuorumPacket};
 use wire::txn::TxnEntry;
-use wire::{Millis, SessionId};
+use wire::{Millis, SessionId, Xid};
 use zab::election::{ElectionAction, ElectionSettings};
 use zab::{EstablishedRole, Peer, PeerSettings, PeerStart, Timing};
 
 /// The tree behind its lock: connection tasks read, only [`Replica`] writes.
 pub type SharedTree = Arc<RwLock<Tree>>;
 
-/// Takes watch events, and the replies among them, while the tree is still locked for writing, so that no read can see a change before its event is in
-/// the outbox of every connection that watches (I9).
+/// Takes watch events, and the replies among them, while the tree is still locked for writing, so that no read can see a
+/// change before its event is in the outbox of every connection that watches (I9).
 pub trait EventSink: Send {
     /// Queues an event's frame for a connection. Must not block and must not lock the tree.
     fn deliver(&mut self, conn: ConnId, frame: &Bytes);
@@ -30,6 +32,17 @@ pub trait EventSink: Send {
     /// Queues replies that were made while transactions were applied: they keep their place among the events, so that a
     /// client never gets an event before the reply to the read that set the watch. As [`Action::Reply`] otherwise.
     fn reply(&mut self, conn: ConnId, frames: BytesMut, answered: usize);
+
+    /// A committed transaction was applied to this tree; its events and replies follow. For those who watch every step.
+    fn applied(&mut self, _entry: &TxnEntry, _tree: &Tree) {}
+
+    /// A snapshot from the leader has become the tree; what is applied next comes on top of it.
+    fn installed(&mut self, _tree: &Tree) {}
+
+    /// The server has let go of its leader or its leadership. What is applied from here on, until it serves again, is what
+    /// its log holds, committed or not: nobody may read it. Every connection must end before this returns, [`Action::StopServing`]
+    /// comes too late for that.
+    fn left(&mut self);
 }
 
 /// What makes transactions durable and committed.
@@ -68,8 +81,6 @@ pub struct Replica {
     pub(crate) snapshots: SnapshotSchedule,
     /// A snapshot received from the leader that NEWLEADER has not confirmed yet.
     pub(crate) received: Option<Box<Tree>>,
-    /// The tree came from a leader's stream and may be ahead of its zxid ([`Tree::suspend_digests`]).
-    digests_suspended: bool,
     pub(crate) events: Events,
     pub(crate) status: Status,
 }
@@ -117,7 +128,6 @@ impl Replica {
             revalidations: HashMap::new(),
             next_session: 0,
             received: None,
-            digests_suspended: false,
             events: Events::default(),
             status: Status { mode: "looking", proposal_bytes: [-1; 3], ..Status::default() },
         }
@@ -145,7 +155,10 @@ impl Replica {
                 self.on_request(now, conn, session, header, body, identities, out);
             }
             Input::ConnGone(conn) => {
-                self.conns.remove(conn);
+                let session = self.conns.remove(conn);
+                if let Some(session) = session.filter(|_| planted::is(Bug::FollowerEndsSession)) {
+                    self.forward(session, Xid(0), OpCode::CloseSession, Bytes::new(), Vec::new(), out);
+                }
             }
             Input::Touched(sessions) => self.on_touched(now, &sessions),
             Input::LogSynced { upto } if matches!(self.engine, Engine::Standalone(_)) => {
@@ -201,7 +214,7 @@ impl Replica {
             Input::Packet { link, packet } => peer.on_packet(mono, link, packet, &mut actions),
             Input::LinkProgress(link) => peer.on_progress(mono, link),
             Input::SnapshotReceived { link, zxid, mut tree } => {
-                tree.suspend_digests();
+                tree.distrust();
                 if peer.on_snapshot_received(mono, link, zxid, &mut actions) {
                     self.received = Some(tree);
                 }
@@ -213,7 +226,6 @@ impl Replica {
             Input::Truncated { tree, history } => {
                 let last_zxid = tree.last_zxid();
                 replace_tree(&self.tree, *tree);
-                self.digests_suspended = false;
                 peer.on_truncated(mono, last_zxid, history, &mut actions);
             }
             other => unreachable!("{other:?} is not the protocol's input"),
@@ -265,16 +277,6 @@ impl Replica {
             }
         }
         self.apply_all(now, commits, out);
-        self.resume_digests();
-    }
-
-    /// Whatever the leader had applied when it ended its stream was committed before it said UPTODATE, and the link keeps
-    /// that order: once serving, and behind the commits that came with UPTODATE, the tree is the leader's again.
-    fn resume_digests(&mut self) {
-        if self.digests_suspended && self.serving.is_some() {
-            self.tree.write().resume_digests();
-            self.digests_suspended = false;
-        }
     }
 
     fn perform_one(&mut self, now: Now, action: zab::Action, out: &mut Vec<Action>) {
@@ -307,7 +309,7 @@ impl Replica {
             zab::Action::InstallSnapshot => match self.received.take() {
                 Some(tree) => {
                     replace_tree(&self.tree, *tree);
-                    self.digests_suspended = true;
+                    self.sink.installed(&self.tree.read());
                 }
                 None => panic!("NEWLEADER confirms a snapshot that was not received"),
             },
@@ -321,9 +323,16 @@ impl Replica {
                 self.begin_serving(now, serving_role(role), out);
             }
             zab::Action::Left(_) => {
-                self.received = None;
-                self.tree.write().abandon_images();
-                self.stop_serving(out);
+                self.sink.left();
+                if let Some(tree) = self.received.take().filter(|_| planted::is(Bug::BrokenSnapKept)) {
+                    replace_tree(&self.tree, *tree);
+                }
+                if !planted::is(Bug::ImageOutlivesRole) {
+                    self.tree.write().abandon_images();
+                }
+                if self.tracker.is_some() || !planted::is(Bug::ServesWithoutLeader) {
+                    self.stop_serving(out);
+                }
             }
             zab::Action::Deliver(link, packet) => self.on_delivered(now, link, packet, out),
             zab::Action::Commit(_) | zab::Action::Send(..) => unreachable!("handled by perform"),

@@ -5,10 +5,11 @@
 mod support;
 
 use support::{World, create_body, set_body, watch_body};
-use wire::SessionId;
 use wire::client::Password;
+use wire::{ServerId, SessionId};
 
 const CREATE: i32 = 1;
+const EXISTS: i32 = 3;
 const GET: i32 = 4;
 const SET: i32 = 5;
 const SYNC: i32 = 9;
@@ -188,4 +189,33 @@ fn a_wrong_password_is_refused() {
     assert_eq!(frame.1 as i32, 0);
     assert!(world.servers[&wire::ServerId(1)].closed.contains(&other));
     assert_ne!(session, SessionId::NONE);
+}
+
+/// A server that leaves its role applies what its log holds, so that it votes with all of it. Others may elect without it:
+/// nobody may be shown what was not committed.
+#[test]
+fn a_watcher_never_hears_of_what_was_not_committed_when_its_leader_lost_the_others() {
+    let mut world = World::new(3);
+    world.run(2000);
+    let leader = world.leader().unwrap();
+    let (watcher, writer) = (world.connect(leader, None), world.connect(leader, None));
+    for conn in [watcher, writer] {
+        world.next_frame(leader, conn).unwrap();
+    }
+    world.send(leader, watcher, 1, EXISTS, watch_body("/a", true));
+    world.drain();
+    assert_eq!(world.next_frame(leader, watcher).unwrap().2, -101, "not there yet");
+    let others: Vec<i64> = (1..=3).filter(|sid| *sid != leader).collect();
+    world.stalled_disks.extend(others.iter().map(|sid| ServerId(*sid)));
+    world.send(leader, writer, 1, CREATE, create_body("/a", b"", 0));
+    world.drain();
+    for other in others {
+        world.kill(other);
+    }
+    world.run(2000);
+    assert_eq!(world.leader(), None, "it has lost its quorum");
+    let tree = world.servers[&ServerId(leader)].tree.clone();
+    assert!(tree.read().get_data("/a").is_some(), "its log holds it");
+    assert_eq!(world.next_frame(leader, watcher), None);
+    assert_eq!(world.next_frame(leader, writer), None);
 }

@@ -13,6 +13,7 @@ use crate::reply::TxnResult;
 use crate::watch::{Table, WatchTables};
 use crate::{Tree, digest::ExpectedDigest};
 use bytes::Bytes;
+use planted::Bug;
 use wire::client::EventType;
 use wire::txn::{CreateKind, CreateTxn, Txn, TxnDigest, TxnEntry, TxnHeader};
 use wire::{Acl, ErrorCode, Perms, Zxid};
@@ -65,7 +66,8 @@ impl Tree {
     }
 
     fn multi(&mut self, header: &TxnHeader, parts: &[Txn], events: &mut Events) -> TxnResult {
-        if !parts.iter().any(|part| matches!(part, Txn::Error { .. })) {
+        let all_decided = !parts.iter().any(|part| matches!(part, Txn::Error { .. }));
+        if all_decided || planted::is(Bug::MultiAppliedInPart) {
             return TxnResult::Multi(parts.iter().map(|part| self.apply_body(header, part, events)).collect());
         }
         let mut failed = false;
@@ -133,6 +135,9 @@ impl Tree {
     fn delete(&mut self, path: &str, zxid: Zxid, events: &mut Events) -> Result<(), ErrorCode> {
         let (parent_path, name) = path::split(path).ok_or(ErrorCode::BadArguments)?;
         let parent = self.store.lookup(parent_path).ok_or(ErrorCode::NoNode)?;
+        if planted::is(Bug::DeleteOfGoneNodeKeepsPzxid) && self.store.lookup(path).is_none() {
+            return Err(ErrorCode::NoNode);
+        }
         let above = self.store.get_mut(parent);
         above.stat.child_deleted(zxid.0);
         let parent_acl = above.acl;
@@ -143,11 +148,15 @@ impl Tree {
         if parent_path.starts_with(QUOTA_PATH) && name == quota::LIMITS {
             self.quotas.remove(&parent_path[QUOTA_PATH.len()..]);
         }
-        self.add_to_quota(path, -1, -(node.data_len() as i64));
+        if !planted::is(Bug::QuotaNotCountedOnDelete) {
+            self.add_to_quota(path, -1, -(node.data_len() as i64));
+        }
         let mut bell = self.bell(zxid, events);
         bell.ring(Table::Data, EventType::NodeDeleted, path, node.acl);
         bell.ring_again(Table::Child, EventType::NodeDeleted, path, node.acl);
-        bell.ring(Table::Child, EventType::NodeChildrenChanged, shown(parent_path), parent_acl);
+        if !planted::is(Bug::DeleteMissesChildWatch) {
+            bell.ring(Table::Child, EventType::NodeChildrenChanged, shown(parent_path), parent_acl);
+        }
         self.acls.release(node.acl);
         Ok(())
     }
@@ -180,9 +189,12 @@ impl Tree {
         node.data = data.map(|data| Box::from(&data[..]));
         node.stat.mtime = header.time.0;
         node.stat.mzxid = header.zxid.0;
-        node.stat.version = version;
+        let counts_up = planted::is(Bug::ReplayBumpsVersion);
+        node.stat.version = if counts_up { node.stat.version.wrapping_add(1) } else { version };
         let acl = node.acl;
-        self.refresh_digest(id, path);
+        if !planted::is(Bug::DigestNotRefreshed) {
+            self.refresh_digest(id, path);
+        }
         let more = data.map_or(0, Bytes::len) as i64 - before;
         self.data_size += more;
         self.add_to_quota(path, 0, more);
@@ -214,7 +226,9 @@ impl Tree {
             tracing::warn!(session = %header.session, zxid = %header.zxid, paths = ?rest, "ephemerals that closeSession does not list");
         }
         for path in rest {
-            self.delete_ephemeral(&path, header, events);
+            if !planted::is(Bug::CloseMissesNewEphemerals) {
+                self.delete_ephemeral(&path, header, events);
+            }
         }
         self.ephemerals.remove(&header.session);
     }
@@ -268,7 +282,7 @@ impl Tree {
     }
 
     fn check_digest(&mut self, zxid: Zxid, sent: Option<TxnDigest>) {
-        if !self.settings.digest_enabled || self.digests_suspended {
+        if !self.settings.digest_enabled {
             return;
         }
         if let Some(expected) = self.expected_digest {
@@ -278,9 +292,17 @@ impl Tree {
             self.expected_digest = None;
             self.check_snapshot_digest(zxid, expected);
         }
+        let sent = sent.filter(|sent| sent.version == TxnDigest::VERSION);
+        if self.distrusted_txns > 0 {
+            let Some(sent) = sent else { return };
+            if sent.digest != self.digest {
+                self.distrusted_txns -= 1;
+                return;
+            }
+            self.distrusted_txns = 0;
+        }
         self.digest_log.note(zxid, self.digest);
-        let Some(sent) = sent.filter(|sent| sent.version == TxnDigest::VERSION) else { return };
-        if sent.digest != self.digest {
+        if let Some(sent) = sent.filter(|sent| sent.digest != self.digest) {
             self.report_mismatch(zxid, sent.digest);
         }
     }

@@ -15,6 +15,8 @@ use wire::{Acl, Id, Perms, SessionId, Stat, Zxid};
 
 /// Most paths that [`Tree::reapable`] names at a time; the rest is found the next time.
 pub const REAPABLE_MAX: usize = 10_000;
+/// A snapshot is at most so many transactions ahead of its zxid, as far as digests are concerned.
+pub const DISTRUSTED_TXNS_MAX: u32 = 100_000;
 
 /// What a tree must know beforehand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,8 +50,8 @@ pub struct Tree {
     pub(crate) digest_log: DigestLog,
     pub(crate) expected_digest: Option<ExpectedDigest>,
     pub(crate) digest_mismatches: u64,
-    /// Read from a stream without a digest that was written while transactions went on: see [`Tree::suspend_digests`].
-    pub(crate) digests_suspended: bool,
+    /// Transactions whose digest may still differ without being reported: see [`Tree::distrust`].
+    pub(crate) distrusted_txns: u32,
     /// Path lengths and data of all nodes.
     pub(crate) data_size: i64,
     pub(crate) last_zxid: Zxid,
@@ -83,7 +85,7 @@ impl Tree {
             digest_log: DigestLog::default(),
             expected_digest: None,
             digest_mismatches: 0,
-            digests_suspended: false,
+            distrusted_txns: 0,
             data_size: utf16_len("/"),
             last_zxid: Zxid::ZERO,
             watches: Mutex::new(WatchTables::new(settings.hash_seed)),
@@ -221,16 +223,12 @@ impl Tree {
         self.expected_digest = Some(expected);
     }
 
-    /// Suspends the comparison of digests until [`Tree::resume_digests`]. A snapshot that a leader streams to a learner may
-    /// hold effects of transactions that follow it, and says nowhere how far they go: until these are applied again the
-    /// tree is none that the leader ever had. (Apache compares there, and its learners raise false alarms.)
-    pub fn suspend_digests(&mut self) {
-        self.digests_suspended = true;
-    }
-
-    /// Compares digests again, from the next transaction on.
-    pub fn resume_digests(&mut self) {
-        self.digests_suspended = false;
+    /// Says that the tree may be ahead of its zxid, because it was read from a snapshot that was written while transactions
+    /// went on and that does not say how far they had come. Until these are applied again it is none that the leader ever
+    /// had: differing digests are not reported before one agrees, or before [`DISTRUSTED_TXNS_MAX`] have differed. (Apache's
+    /// learners raise false alarms there.)
+    pub fn distrust(&mut self) {
+        self.distrusted_txns = DISTRUSTED_TXNS_MAX;
     }
 
     /// The digest of the whole tree; 0 where the feature is off.

@@ -7,6 +7,7 @@
 use crate::ConnId;
 use crate::hash::{self, Seeded};
 use hashbrown::{HashMap, HashTable};
+use planted::Bug;
 use std::sync::Arc;
 use wire::Id;
 
@@ -382,7 +383,8 @@ impl WatchTables {
                 return true;
             }
             fired.push(number);
-            let after = before.without(table.modes().and(Modes::ONE_SHOT));
+            let used_up = if planted::is(Bug::OneShotStays) { Modes(0) } else { table.modes().and(Modes::ONE_SHOT) };
+            let after = before.without(used_up);
             if after != before {
                 self.left(id, number, before, after);
                 *watch = Watch::new(number, after);

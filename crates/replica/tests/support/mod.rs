@@ -14,15 +14,27 @@ use zab::{Epochs, LinkId, Proposal};
 
 type Frames = Arc<Mutex<BTreeMap<ConnId, VecDeque<Bytes>>>>;
 
-struct Sink(Frames);
+struct Sink {
+    frames: Frames,
+    /// Connections that had got something when the server left its role: they have ended.
+    ended: BTreeSet<ConnId>,
+}
 
 impl EventSink for Sink {
     fn deliver(&mut self, conn: ConnId, frame: &Bytes) {
-        self.0.lock().entry(conn).or_default().push_back(frame.clone());
+        if !self.ended.contains(&conn) {
+            self.frames.lock().entry(conn).or_default().push_back(frame.clone());
+        }
     }
 
     fn reply(&mut self, conn: ConnId, frames: BytesMut, _answered: usize) {
-        receive(&self.0, conn, frames);
+        if !self.ended.contains(&conn) {
+            receive(&self.frames, conn, frames);
+        }
+    }
+
+    fn left(&mut self) {
+        self.ended.extend(self.frames.lock().keys().copied());
     }
 }
 
@@ -142,7 +154,7 @@ impl World {
         server.reload();
         let last_zxid = server.tree.read().last_zxid();
         let recovered = Recovered { last_zxid, epochs: server.epochs, history: server.log.clone() };
-        let sink = Box::new(Sink(server.frames.clone()));
+        let sink = Box::new(Sink { frames: server.frames.clone(), ended: BTreeSet::new() });
         let mut replica = Replica::new(settings, server.tree.clone(), recovered, sink);
         let mut out = Vec::new();
         replica.start(now, &mut out);

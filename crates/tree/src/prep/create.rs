@@ -4,6 +4,7 @@ use super::outstanding::Record;
 use super::{Decision, Prep, Refusal, Task};
 use crate::node::{Owner, StoredStat};
 use crate::{digest, path};
+use planted::Bug;
 use std::sync::Arc;
 use wire::client::{CreateMode, CreateRequest, OpCode};
 use wire::txn::{CreateKind, CreateTxn, Txn};
@@ -32,6 +33,7 @@ impl Prep {
         let mut parent = self.record(task, parent_path)?;
         self.check_acl(task, &parent, Perms::CREATE)?;
         let full = match mode.is_sequential() {
+            true if planted::is(Bug::SequenceFromChildCount) => format!("{given}{:010}", parent.child_count),
             true => format!("{given}{:010}", parent.stat.cversion),
             false => given.to_owned(),
         };

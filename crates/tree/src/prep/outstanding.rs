@@ -3,6 +3,7 @@
 use crate::hash::Seeded;
 use crate::node::StoredStat;
 use hashbrown::HashMap;
+use planted::Bug;
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use wire::{Acl, SessionId, Zxid};
@@ -115,8 +116,8 @@ impl Outstanding {
     pub(super) fn roll_back(&mut self, mark: Mark) {
         for (path, replaced) in self.undo.drain(mark.undo..).rev() {
             match replaced {
-                Some(latest) => self.latest.insert(path, latest),
-                None => self.latest.remove(&path),
+                Some(latest) if !planted::is(Bug::RollBackForgetsParent) => self.latest.insert(path, latest),
+                _ => self.latest.remove(&path),
             };
         }
         self.changes.truncate(mark.changes);
@@ -144,7 +145,9 @@ impl Outstanding {
     pub(super) fn ephemerals_of(&self, session: SessionId, applied: Vec<String>) -> BTreeSet<String> {
         let mut paths: BTreeSet<String> = applied.into_iter().collect();
         let created = self.ephemerals.iter().filter(|ephemeral| ephemeral.session == session);
-        paths.extend(created.map(|ephemeral| ephemeral.path.to_string()));
+        if !planted::is(Bug::CloseMissesNewEphemerals) {
+            paths.extend(created.map(|ephemeral| ephemeral.path.to_string()));
+        }
         paths.retain(|path| match self.get(path) {
             None => true,
             Some(None) => false,
