@@ -7,6 +7,8 @@
 //! do).
 
 use crate::clock;
+use crate::disk_work::DiskWork;
+pub use crate::disk_work::History;
 use crate::exit;
 use crate::inbox::Internal;
 use crate::limits::DISK_FULL_PAUSE;
@@ -24,15 +26,6 @@ use zab::{Epochs, Proposal};
 
 /// The exit code where a truncation fails (`QUORUM_PACKET_ERROR`, `Learner.syncWithLeader`).
 const TRUNCATE_FAILED: i32 = 13;
-
-/// How a snapshot relates to the log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum History {
-    /// The log leads up to it.
-    Continued,
-    /// It came from the leader, and what the log holds beyond it was given up.
-    Replaced,
-}
 
 /// Work for the disk thread.
 #[derive(Debug)]
@@ -76,12 +69,9 @@ impl DiskQueue {
 
 /// The state of the disk thread.
 pub struct Disk {
-    log: TxnLog,
-    recovery: Recovery,
-    snapshots: Arc<Snapshots>,
+    work: DiskWork,
     results: tokio::sync::mpsc::Sender<Internal>,
     stats: Arc<DiskStats>,
-    epochs: Epochs,
     slow_sync: Duration,
     unsynced_bytes: u64,
 }
@@ -98,7 +88,8 @@ impl Disk {
         epochs: Epochs,
         slow_sync: Duration,
     ) -> Disk {
-        Disk { log, recovery, snapshots, results, stats, epochs, slow_sync, unsynced_bytes: 0 }
+        let work = DiskWork::new(log, recovery, snapshots, epochs);
+        Disk { work, results, stats, slow_sync, unsynced_bytes: 0 }
     }
 
     /// Starts the thread.
@@ -141,9 +132,8 @@ impl Disk {
             Job::Truncate { after } => self.truncate(after),
             Job::SaveSnapshot(history) => self.save_snapshot(history),
             Job::BackgroundSnapshot => {
-                self.log.roll();
-                self.log.reset_total_bytes();
-                self.snapshots.clone().start();
+                self.work.roll();
+                self.work.snapshots().clone().start();
             }
             Job::Append(_) | Job::Stop(_) => unreachable!("handled by run"),
         }
@@ -157,22 +147,22 @@ impl Disk {
     fn append(&mut self, proposals: &[Proposal]) {
         for proposal in proposals {
             self.unsynced_bytes += proposal.bytes.len() as u64;
-            if let Err(error) = self.log.append(proposal.zxid, &proposal.bytes) {
+            if let Err(error) = self.work.append(proposal) {
                 exit::halt(exit::UNEXPECTED, &format!("append {} to the log: {error}", proposal.zxid));
             }
         }
     }
 
     fn sync(&mut self) {
-        if self.log.synced() == self.log.appended() {
+        if self.work.is_synced() {
             return;
         }
-        let log = &mut self.log;
+        let work = &mut self.work;
         // Only the attempt that succeeds counts: waiting for room is no slow disk.
         let mut started = Instant::now();
         let upto = insist("sync the log", || {
             started = Instant::now();
-            log.sync()
+            work.sync()
         });
         let took = started.elapsed();
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
@@ -186,30 +176,17 @@ impl Disk {
         self.report(Input::LogSynced { upto });
     }
 
-    /// Writes what has changed. Accepted first: current is never above it (I3).
     fn save_epochs(&mut self, epochs: Epochs) {
-        let (vfs, dir) = (&*self.recovery.vfs, self.recovery.dirs.snap_dir());
-        if epochs.accepted != self.epochs.accepted {
-            insist("save acceptedEpoch", || store::epochs::write_accepted(vfs, &dir, epochs.accepted));
-        }
-        if epochs.current != self.epochs.current {
-            insist("save currentEpoch", || store::epochs::write_current(vfs, &dir, epochs.current));
-        }
-        self.epochs = epochs;
+        insist("save the epochs", || self.work.save_epochs(epochs));
         self.report(Input::EpochsSaved(epochs));
     }
 
     fn truncate(&mut self, after: Zxid) {
-        let snap_dir = self.recovery.dirs.snap_dir();
-        // Where the log ends at the cut already, reading it again is all there is to do.
-        if after < self.log.appended() {
-            let log = &mut self.log;
-            match self.snapshots.without_writer(|| log.truncate(&snap_dir, after)) {
-                Ok(cut) => tracing::info!(%after, removed = cut.removed.len(), "cut the log"),
-                Err(error) => exit::halt(TRUNCATE_FAILED, &format!("cut the log behind {after}: {error}")),
-            }
+        match self.work.cut(after) {
+            Ok(removed) => tracing::info!(%after, removed, "cut the log"),
+            Err(error) => exit::halt(TRUNCATE_FAILED, &format!("cut the log behind {after}: {error}")),
         }
-        match self.recovery.run(clock::wall()) {
+        match self.work.reload(clock::wall()) {
             Ok(recovered) => {
                 let (tree, history) = (Box::new(recovered.tree), recovered.history);
                 self.report(Input::Truncated { tree, history });
@@ -219,7 +196,7 @@ impl Disk {
     }
 
     fn save_snapshot(&mut self, history: History) {
-        let snapshots = self.snapshots.clone();
+        let snapshots = self.work.snapshots().clone();
         let zxid = insist("save a snapshot", || {
             loop {
                 match snapshots.write() {
@@ -229,16 +206,7 @@ impl Disk {
                 }
             }
         });
-        if history == History::Replaced {
-            let Recovery { vfs, dirs, .. } = &self.recovery;
-            let max = self.recovery.settings.entry_bytes_max;
-            let discard = || store::discard_after(vfs, &dirs.log_dir(), &dirs.snap_dir(), zxid, max);
-            let discarded = insist("discard the log of a history that was given up", discard);
-            tracing::info!(%zxid, removed = discarded.removed.len(), "the leader's snapshot replaces this server's history");
-            self.log.restart_at(zxid);
-        }
-        self.log.roll();
-        self.log.reset_total_bytes();
+        insist("discard the log of a history that was given up", || self.work.snapshot_saved(zxid, history));
         self.report(Input::SnapshotSaved);
     }
 }

@@ -16,6 +16,7 @@ pub mod clock;
 pub mod config;
 pub mod connection;
 pub mod disk;
+pub mod disk_work;
 pub mod driver;
 pub mod election_conn;
 pub mod epochs;

@@ -84,41 +84,54 @@ impl Snapshots {
     ///
     /// # Errors
     /// When the file cannot be written, or the tree was replaced meanwhile; nothing is left behind then.
-    pub fn write(&self) -> Result<Zxid, SnapshotError> {
-        self.write_unless_cut(self.cuts.load(Acquire))
+    pub fn write(self: &Arc<Self>) -> Result<Zxid, SnapshotError> {
+        self.write_unless_cut(self.cuts())
+    }
+
+    /// How often the log was cut, for [`Self::begin`].
+    #[must_use]
+    pub fn cuts(&self) -> u64 {
+        self.cuts.load(Acquire)
     }
 
     /// As [`Self::write`], unless the log was cut since there were `cuts` cuts.
-    fn write_unless_cut(&self, cuts: u64) -> Result<Zxid, SnapshotError> {
+    fn write_unless_cut(self: &Arc<Self>, cuts: u64) -> Result<Zxid, SnapshotError> {
         let _alone = self.writing.lock();
-        if self.cuts.load(Acquire) != cuts {
-            return Err(SnapshotError::Replaced(image::TreeReplaced));
-        }
         let started = clock::mono();
-        let mut body = image::Writer::new(&self.tree.read());
-        let zxid = body.zxid();
-        let mut out = SnapshotWriter::create(&self.vfs, &self.dirs.snap_dir(), zxid, self.settings.compression)?;
-        let mut chunk = Vec::with_capacity(SNAPSHOT_CHUNK_BYTES);
+        let mut job = self.begin(cuts, SNAPSHOT_CHUNK_BYTES)?;
         loop {
-            chunk.clear();
-            let more = body.next_chunk(&self.tree.read(), &mut chunk, SNAPSHOT_CHUNK_BYTES)?;
-            out.append(&chunk)?;
-            if !more {
-                break;
+            if let Some(bytes) = job.step()? {
+                tracing::info!(zxid = %job.zxid(), bytes, ms = clock::mono().since(started), "wrote a snapshot");
+                return Ok(job.zxid());
             }
         }
-        let bytes = out.finish(self.settings.trailer(zxid, body.digest_section()))?;
-        self.stats.snapshots.fetch_add(1, Relaxed);
-        self.stats.last_snapshot_zxid.store(zxid.0, Relaxed);
-        self.stats.last_snapshot_at.store(clock::wall().0, Relaxed);
-        tracing::info!(%zxid, bytes, ms = clock::mono().since(started), "wrote a snapshot");
-        Ok(zxid)
+    }
+
+    /// Begins one that is written in steps of about `chunk_bytes`, unless the log was cut since there were `cuts` cuts. The
+    /// caller sees to it that only one is written at a time.
+    ///
+    /// # Errors
+    /// As [`Self::write`].
+    pub fn begin(self: &Arc<Self>, cuts: u64, chunk_bytes: usize) -> Result<SnapshotJob, SnapshotError> {
+        if self.cuts() != cuts {
+            return Err(SnapshotError::Replaced(TreeReplaced));
+        }
+        let body = image::Writer::new(&self.tree.read());
+        let zxid = body.zxid();
+        let out = SnapshotWriter::create(&self.vfs, &self.dirs.snap_dir(), zxid, self.settings.compression)?;
+        let snapshots = self.clone();
+        Ok(SnapshotJob { snapshots, body, out: Some(out), zxid, chunk: Vec::new(), chunk_bytes })
+    }
+
+    /// Gives up the one that is being written, and every one that was asked for and has not begun: the log is cut.
+    pub fn give_up(&self) {
+        self.cuts.fetch_add(1, AcqRel);
+        self.tree.write().abandon_images();
     }
 
     /// Runs `work` while no snapshot is being written; one under way is given up.
     pub fn without_writer<T>(&self, work: impl FnOnce() -> T) -> T {
-        self.cuts.fetch_add(1, AcqRel);
-        self.tree.write().abandon_images();
+        self.give_up();
         let _alone = self.writing.lock();
         work()
     }
@@ -146,7 +159,7 @@ impl Snapshots {
             tracing::info!("a snapshot is still being written; the next one is skipped");
             return;
         }
-        let cuts = self.cuts.load(Acquire);
+        let cuts = self.cuts();
         let thread = std::thread::Builder::new().name("snapshot".to_owned());
         let started = thread.spawn(move || {
             match self.write_unless_cut(cuts) {
@@ -161,5 +174,45 @@ impl Snapshots {
         if let Err(error) = started {
             exit::halt(exit::SNAPSHOT, &format!("start a thread for a snapshot: {error}"));
         }
+    }
+}
+
+/// A snapshot that is being written. Dropped before its end, it leaves nothing behind.
+pub struct SnapshotJob {
+    snapshots: Arc<Snapshots>,
+    body: image::Writer,
+    /// `None` once it is durable.
+    out: Option<SnapshotWriter>,
+    zxid: Zxid,
+    chunk: Vec<u8>,
+    chunk_bytes: usize,
+}
+
+impl SnapshotJob {
+    /// The zxid in its name.
+    #[must_use]
+    pub fn zxid(&self) -> Zxid {
+        self.zxid
+    }
+
+    /// Writes the next piece; answers the file's bytes once it is complete and durable.
+    ///
+    /// # Errors
+    /// As [`Snapshots::write`].
+    pub fn step(&mut self) -> Result<Option<u64>, SnapshotError> {
+        let Snapshots { tree, settings, stats, .. } = &*self.snapshots;
+        let Some(out) = &mut self.out else { return Ok(Some(0)) };
+        self.chunk.clear();
+        let more = self.body.next_chunk(&tree.read(), &mut self.chunk, self.chunk_bytes)?;
+        out.append(&self.chunk)?;
+        if more {
+            return Ok(None);
+        }
+        let Some(out) = self.out.take() else { return Ok(Some(0)) };
+        let bytes = out.finish(settings.trailer(self.zxid, self.body.digest_section()))?;
+        stats.snapshots.fetch_add(1, Relaxed);
+        stats.last_snapshot_zxid.store(self.zxid.0, Relaxed);
+        stats.last_snapshot_at.store(clock::wall().0, Relaxed);
+        Ok(Some(bytes))
     }
 }

@@ -6,6 +6,7 @@
 
 use std::path::{Path, PathBuf};
 
+use planted::Bug;
 use wire::{Epoch, Zxid};
 
 use crate::error::{Error, Result, at, sync_failed};
@@ -25,22 +26,27 @@ pub struct Epochs {
     pub current: Epoch,
 }
 
-/// Reads both epochs of a quorum server, given its last transaction; files that are missing are written.
+/// Reads both epochs of a quorum server, given its last transaction. Where both files are missing they are written; one
+/// without the other is refused, because what a server promised must not be guessed.
 ///
 /// A `currentEpoch.tmp` is used only where the log is ahead of `currentEpoch`: then the rename was lost.
 pub fn load(vfs: &dyn Vfs, snap_dir: &Path, last: Zxid) -> Result<Epochs> {
     let of_log = last.epoch();
-    let current_path = snap_dir.join(CURRENT);
+    let (current_path, accepted_path) = (snap_dir.join(CURRENT), snap_dir.join(ACCEPTED));
+    check_both_or_none(vfs, &current_path, &accepted_path)?;
     let mut current = read_or_create(vfs, &current_path, of_log)?;
     if of_log > current {
         let left_over = temporary(&current_path);
-        let found = read(vfs, &left_over)?;
+        let found = match read(vfs, &left_over) {
+            // The crash came before its content was on the disk: then it says nothing.
+            Err(Error::Damaged { .. }) => None,
+            found => found?,
+        };
         let found = found.filter(|found| *found >= of_log);
         let behind = Error::EpochBehindLog { path: current_path, last, expected: of_log, found: current };
         current = found.ok_or(behind)?;
         write_current(vfs, snap_dir, current)?;
     }
-    let accepted_path = snap_dir.join(ACCEPTED);
     let accepted = read_or_create(vfs, &accepted_path, of_log)?;
     if accepted < current {
         return Err(Error::AcceptedBehindCurrent { path: accepted_path, accepted, current });
@@ -56,6 +62,26 @@ pub fn write_accepted(vfs: &dyn Vfs, snap_dir: &Path, epoch: Epoch) -> Result<()
 /// Makes the current epoch durable.
 pub fn write_current(vfs: &dyn Vfs, snap_dir: &Path, epoch: Epoch) -> Result<()> {
     write(vfs, &snap_dir.join(CURRENT), epoch)
+}
+
+/// The first start writes the current epoch, then the accepted one. A crash between the two leaves a current epoch of 0;
+/// no crash leaves the accepted one alone.
+fn check_both_or_none(vfs: &dyn Vfs, current_path: &Path, accepted_path: &Path) -> Result<()> {
+    let (current, accepted) = (read(vfs, current_path)?, read(vfs, accepted_path)?);
+    let (missing, there) = match (current, accepted) {
+        (None, Some(_)) => (current_path, accepted_path),
+        (Some(epoch), None) if epoch > Epoch(0) => (accepted_path, current_path),
+        _ => return Ok(()),
+    };
+    Err(Error::Damaged {
+        path: missing.to_owned(),
+        offset: 0,
+        expected: format!("an epoch, as {} has one", there.display()),
+        found: "no file".to_owned(),
+        hint: "an epoch must not be guessed: restore the whole data directory from one copy, or, if the other servers of \
+               the ensemble are a quorum without this one, move version-2 aside and let the leader send everything again"
+            .to_owned(),
+    })
 }
 
 fn read_or_create(vfs: &dyn Vfs, path: &Path, default: Epoch) -> Result<Epoch> {
@@ -93,7 +119,9 @@ fn write(vfs: &dyn Vfs, path: &Path, epoch: Epoch) -> Result<()> {
     let temporary = temporary(path);
     let mut file = vfs.open(&temporary, Open::CreateEmpty).map_err(at("create", &temporary))?;
     write_all_at(&mut *file, 0, epoch.to_string().as_bytes()).map_err(at("write", &temporary))?;
-    file.sync_data().map_err(sync_failed(&temporary))?;
+    if !planted::is(Bug::EpochNotSynced) {
+        file.sync_data().map_err(sync_failed(&temporary))?;
+    }
     drop(file);
     vfs.rename(&temporary, path).map_err(at("rename", &temporary))?;
     let dir = path.parent().map_or_else(PathBuf::new, Path::to_owned);

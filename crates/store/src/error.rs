@@ -157,7 +157,9 @@ pub enum Error {
         found: Zxid,
     },
     /// A transaction was read whole but could not be applied.
-    #[error("transaction {zxid} in {path} at byte {offset} cannot be applied: {reason}")]
+    #[error(
+        "transaction {zxid} in {path} at byte {offset} cannot be applied: {reason}\n  hint: it does not follow from the files before it; restore the whole data directory from one copy, or, if the other servers of the ensemble are a quorum without this one, move version-2 aside and let the leader send everything again"
+    )]
     Replay {
         /// The file.
         path: PathBuf,

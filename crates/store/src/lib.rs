@@ -18,6 +18,7 @@ mod snappy;
 mod snapshot;
 mod snapshot_reader;
 pub mod testing;
+mod torn;
 mod truncate;
 mod txn_log;
 mod vfs;
@@ -31,6 +32,6 @@ pub use names::{Compression, SnapshotFile, list_logs, list_snapshots, log_name, 
 pub use recover::{CutTail, Origin, RecoverSettings, RecoverTarget, Recovered, Rejected, recover};
 pub use snapshot::{SnapshotTrailer, SnapshotWriter, ZxidDigest};
 pub use snapshot_reader::{SnapshotReader, looks_valid};
-pub use truncate::{Truncated, discard_after, truncate};
+pub use truncate::{Truncated, discard_all_but, truncate};
 pub use txn_log::{ForceSync, LogSettings, TxnLog};
 pub use vfs::{LockError, LockGuard, Metadata, Open, RealFs, Vfs, VfsFile};

@@ -7,7 +7,12 @@
 //! | --- | --- | --- |
 //! | zeros or the end | end of the log | next file |
 //! | a bad entry or zeros, a whole entry behind | refused | next file if it continues without a gap, else refused |
-//! | a bad entry, nothing whole behind | [`BadTail`], which recovery cuts off | next file if it continues without a gap, or if the entry is unfinished and the next file begins a later epoch; else refused |
+//! | an entry that a crash may have torn, nothing whole behind | [`BadTail`], which recovery cuts off | next file if it continues without a gap, or begins a later epoch; else refused |
+//! | an entry that was written to its end and is bad | refused | next file if it continues without a gap, else refused |
+//!
+//! What a crash may have torn is defined in `torn.rs`. A power cut that kept a later part of the last, unacknowledged batch
+//! leaves a bad entry with a whole one behind as well. It is refused with the rest: the format does not mark batches, so
+//! nothing tells it from an acknowledged entry that was damaged.
 //!
 //! "Continues without a gap" (same epoch, next counter) proves that what is bad was never acknowledged here: the server
 //! went on as if it had not been there. Such files come from Apache, which leaves torn tails where they are.
@@ -16,6 +21,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use planted::Bug;
 use wire::Zxid;
 
 use crate::entry::{FILE_HEADER_BYTES, Flaw, FlawKind, Header, LogFile, Step};
@@ -210,7 +216,11 @@ impl LogReader {
             return Ok(true);
         };
         let behind = file.behind(0, self.base())?;
-        if !self.is_newest() || behind.gave_up || behind.entry.is_some() {
+        if let Some((at, zxid)) = behind.entry.filter(|_| self.is_newest()) {
+            let why = format!("whole transaction {zxid} at byte {at} lies behind it");
+            return Err(file.damaged_or_reordered(0, &flaw, &why));
+        }
+        if !self.is_newest() || behind.gave_up {
             return Err(file.damaged(0, &flaw, "this is not the end of the newest log"));
         }
         self.tail =
@@ -240,22 +250,26 @@ impl LogReader {
         if behind.gave_up {
             return Err(file.damaged(self.offset, &flaw, "what lies behind could not be searched"));
         }
-        if let Some((at, zxid)) = behind.entry {
+        if let Some((at, zxid)) = behind.entry.filter(|_| !planted::is(Bug::DamageTakenForTornTail)) {
             let why = format!("whole transaction {zxid} at byte {at} lies behind it");
-            return Err(file.damaged(self.offset, &flaw, &why));
+            return Err(if next.is_some() {
+                file.damaged(self.offset, &flaw, &why)
+            } else {
+                file.damaged_or_reordered(self.offset, &flaw, &why)
+            });
         }
+        let is_torn =
+            planted::is(Bug::DamageTakenForTornTail) || file.may_be_torn(self.offset, flaw.kind, behind.data_end)?;
         match next {
-            None => {
+            None if is_torn => {
                 let claimed = file.claimed_zxid(self.offset)?;
                 let (path, offset) = (file.path().to_owned(), self.offset);
                 self.tail = Some(BadTail { path, offset, data_end: behind.data_end, claimed, flaw: Some(flaw) });
                 Ok(())
             }
+            None => Err(file.damaged(self.offset, &flaw, "it was written to its end, which a crash does not leave")),
+            Some(next) if is_torn && next.epoch() > base.epoch() => Ok(()),
             Some(next) => {
-                let torn = matches!(flaw.kind, FlawKind::Unfinished | FlawKind::Hole);
-                if torn && next.epoch() > base.epoch() && !file.whole_under_another_length(self.offset)? {
-                    return Ok(());
-                }
                 let why = format!("the next log file begins at {next}, the last transaction before is {base}");
                 Err(file.damaged(self.offset, &flaw, &why))
             }

@@ -4,7 +4,7 @@
 //! Only temporary files are removed before everything that can refuse has been checked: the torn tail is cut last.
 
 use std::io::{self, BufRead, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -14,7 +14,7 @@ use crate::dirs::DataDirs;
 use crate::entry::{ENTRY_BYTES_MAX_DEFAULT, Flaw};
 use crate::error::{Error, Result, at, sync_failed};
 use crate::log_reader::{BadTail, LogReader};
-use crate::names::{Compression, SnapshotFile, is_temporary_snapshot, list_snapshots};
+use crate::names::{Compression, SnapshotFile, is_temporary_snapshot, list_logs, list_snapshots};
 use crate::snapshot::{SnapshotTrailer, SnapshotWriter};
 use crate::snapshot_reader::{SnapshotReader, looks_valid};
 use crate::vfs::{Open, Vfs, exists};
@@ -121,25 +121,28 @@ pub fn recover(
 ) -> Result<Recovered> {
     let recovery = Recovery { vfs, dirs, settings };
     recovery.remove_unfinished_snapshots()?;
-    let Loaded { zxid, trailer, unusable } = recovery.load_snapshot(target)?;
-    match zxid {
-        Some(snapshot) => {
-            let mut replayed = recovery.replay(snapshot, target)?;
-            recovery.check_history(&unusable, replayed.last)?;
-            let cut_tail = recovery.cut(replayed.tail.take())?;
-            recovery.remove_marker()?;
-            let reasons = unusable.into_iter().map(|(file, reason)| (file.path, reason)).collect();
-            Ok(Recovered {
-                last: replayed.last,
-                origin: Origin::Snapshot(snapshot),
-                trailer,
-                entries: replayed.entries,
-                cut_tail,
-                unusable: reasons,
-            })
-        }
-        None => recovery.without_snapshot(target),
+    let Some(mut rebuilt) = recovery.rebuild(None, target)? else { return recovery.without_snapshot(target) };
+    if rebuilt.is_ahead_of_log() {
+        let ahead = rebuilt.snapshot.path.clone();
+        let instead = match recovery.rebuild(Some(&ahead), target) {
+            Ok(Some(older)) if older.replayed.last == rebuilt.replayed.last => Some(older),
+            // An older one does not help: what is there is still the best there is.
+            _ => recovery.rebuild(None, target)?,
+        };
+        rebuilt = instead.unwrap_or(rebuilt);
     }
+    let Rebuilt { snapshot, trailer, unusable, replayed } = rebuilt;
+    let cut_tail = recovery.cut(replayed.tail)?;
+    recovery.make_durable(snapshot.zxid)?;
+    recovery.remove_marker()?;
+    Ok(Recovered {
+        last: replayed.last,
+        origin: Origin::Snapshot(snapshot.zxid),
+        trailer,
+        entries: replayed.entries,
+        cut_tail,
+        unusable: unusable.into_iter().map(|(file, reason)| (file.path, reason)).collect(),
+    })
 }
 
 struct Recovery<'a> {
@@ -149,9 +152,26 @@ struct Recovery<'a> {
 }
 
 struct Loaded {
-    zxid: Option<Zxid>,
+    /// `None` where there is no snapshot at all.
+    snapshot: Option<SnapshotFile>,
     trailer: SnapshotTrailer,
     unusable: Vec<(SnapshotFile, String)>,
+}
+
+/// A state from a snapshot and the log behind it; nothing on disk has been changed for it.
+struct Rebuilt {
+    snapshot: SnapshotFile,
+    trailer: SnapshotTrailer,
+    unusable: Vec<(SnapshotFile, String)>,
+    replayed: Replayed,
+}
+
+impl Rebuilt {
+    /// A snapshot is written while transactions go on and holds some of them in part. Where the log ends before the last of
+    /// those, the state is none that ever was: a power cut took what was applied before it was synced, or the log was removed.
+    fn is_ahead_of_log(&self) -> bool {
+        self.trailer.digest.is_some_and(|digest| digest.zxid > self.replayed.last)
+    }
 }
 
 struct Replayed {
@@ -173,8 +193,16 @@ impl Recovery<'_> {
         Ok(())
     }
 
-    /// Loads the newest snapshot that is good; `None` where there is none at all.
-    fn load_snapshot(&self, target: &mut dyn RecoverTarget) -> Result<Loaded> {
+    /// The state from the newest snapshot that is good, but not `ahead`; `None` where there is no snapshot at all.
+    fn rebuild(&self, ahead: Option<&Path>, target: &mut dyn RecoverTarget) -> Result<Option<Rebuilt>> {
+        let Loaded { snapshot, trailer, unusable } = self.load_snapshot(ahead, target)?;
+        let Some(snapshot) = snapshot else { return Ok(None) };
+        let replayed = self.replay(snapshot.zxid, &unusable, target)?;
+        Ok(Some(Rebuilt { snapshot, trailer, unusable, replayed }))
+    }
+
+    /// Loads the newest snapshot that is good, but not `ahead`.
+    fn load_snapshot(&self, ahead: Option<&Path>, target: &mut dyn RecoverTarget) -> Result<Loaded> {
         let snap_dir = self.dirs.snap_dir();
         let mut unusable = Vec::new();
         let mut tried = 0;
@@ -184,12 +212,17 @@ impl Recovery<'_> {
                 unusable.push((file, reason));
                 continue;
             }
+            if ahead == Some(&*file.path) {
+                let reason = format!("{} holds transactions behind the end of the log", file.path.display());
+                unusable.push((file, reason));
+                continue;
+            }
             if tried == SNAPSHOTS_TRIED_MAX {
                 break;
             }
             tried += 1;
             match self.try_snapshot(&file, target) {
-                Ok(trailer) => return Ok(Loaded { zxid: Some(file.zxid), trailer, unusable }),
+                Ok(trailer) => return Ok(Loaded { snapshot: Some(file), trailer, unusable }),
                 Err(error @ (Error::Damaged { .. } | Error::Replay { .. })) => {
                     tracing::warn!(%error, "snapshot cannot be used, trying an older one");
                     unusable.push((file, error.to_string()));
@@ -199,7 +232,7 @@ impl Recovery<'_> {
         }
         // The first snapshot of a new database may be unfinished: Apache writes it in place. Any other had one before.
         if tried == 0 && unusable.iter().all(|(file, _)| file.zxid == Zxid::ZERO) {
-            return Ok(Loaded { zxid: None, trailer: SnapshotTrailer::default(), unusable: Vec::new() });
+            return Ok(Loaded { snapshot: None, trailer: SnapshotTrailer::default(), unusable: Vec::new() });
         }
         let reasons: Vec<_> = unusable.into_iter().map(|(_, reason)| reason).collect();
         Err(Error::NoUsableSnapshot { snap_dir, reasons: reasons.join("; ") })
@@ -217,8 +250,16 @@ impl Recovery<'_> {
         Ok(trailer)
     }
 
-    /// Applies every transaction behind `after`.
-    fn replay(&self, after: Zxid, target: &mut dyn RecoverTarget) -> Result<Replayed> {
+    /// Applies every transaction behind `after`. The log must lead through each of the `unusable` snapshots.
+    ///
+    /// Falling back to an older snapshot is harmless only while the log has everything that the newer one had. It has not
+    /// where a leader sent that snapshot in place of the transactions; and a later epoch hides that some are missing.
+    fn replay(
+        &self,
+        after: Zxid,
+        unusable: &[(SnapshotFile, String)],
+        target: &mut dyn RecoverTarget,
+    ) -> Result<Replayed> {
         // A file may be named after the last zxid there is.
         let from = Zxid(after.0.saturating_add(1));
         let mut reader = self.reader(from)?;
@@ -226,6 +267,7 @@ impl Recovery<'_> {
         while let Some(entry) = reader.next() {
             let entry = entry?;
             let path = || reader.path().map_or_else(PathBuf::new, ToOwned::to_owned);
+            check_led_through(unusable, replayed.last, entry.zxid)?;
             if let Some(gap) = reader.gap() {
                 return Err(Error::Gap { path: path(), expected: Zxid(gap.after.0 + 1), found: gap.next });
             }
@@ -236,21 +278,12 @@ impl Recovery<'_> {
             replayed.last = replayed.last.max(entry.zxid);
         }
         replayed.tail = reader.bad_tail().cloned();
+        check_led_through(unusable, replayed.last, Zxid(i64::MAX))?;
         Ok(replayed)
     }
 
     fn reader(&self, from: Zxid) -> Result<LogReader> {
         LogReader::open(self.vfs, &self.dirs.log_dir(), from, Zxid(i64::MAX), self.settings.entry_bytes_max)
-    }
-
-    /// Falling back to an older snapshot is harmless only while the log leads as far as the newer one did.
-    fn check_history(&self, unusable: &[(SnapshotFile, String)], reached: Zxid) -> Result<()> {
-        match unusable.iter().find(|(file, _)| file.zxid > reached) {
-            None => Ok(()),
-            Some((file, reason)) => {
-                Err(Error::HistoryLost { path: file.path.clone(), reason: reason.clone(), reached, lost: file.zxid })
-            }
-        }
     }
 
     fn cut(&self, tail: Option<BadTail>) -> Result<Option<CutTail>> {
@@ -265,6 +298,25 @@ impl Recovery<'_> {
             file.sync_data().map_err(sync_failed(&path))?;
         }
         Ok(Some(CutTail { path, offset, bytes: data_end.saturating_sub(offset), claimed, flaw }))
+    }
+
+    /// What was read counts as durable from here on: this server votes with it and acknowledges it. After a process that was
+    /// killed it may be in the system's memory only, where a power cut would still take it.
+    fn make_durable(&self, from: Zxid) -> Result<()> {
+        let dir = self.dirs.log_dir();
+        let logs = list_logs(&**self.vfs, &dir)?;
+        // The file that holds `from` is named after an earlier transaction.
+        let first = logs.iter().rposition(|(zxid, _)| *zxid <= from).unwrap_or(0);
+        for (_, path) in &logs[first..] {
+            let mut file = self.vfs.open(path, Open::Write).map_err(at("open", path))?;
+            file.sync_data().map_err(sync_failed(path))?;
+        }
+        self.vfs.sync_dir(&dir).map_err(sync_failed(&dir))?;
+        let snap_dir = self.dirs.snap_dir();
+        if snap_dir != dir {
+            self.vfs.sync_dir(&snap_dir).map_err(sync_failed(&snap_dir))?;
+        }
+        Ok(())
     }
 
     fn without_snapshot(&self, target: &mut dyn RecoverTarget) -> Result<Recovered> {
@@ -284,8 +336,9 @@ impl Recovery<'_> {
                 return Err(Error::LogWithoutSnapshot { snap_dir: self.dirs.snap_dir(), log, first: first.zxid });
             }
             target.empty();
-            let replayed = self.replay(Zxid(first.zxid.0 - 1), target)?;
+            let replayed = self.replay(Zxid(first.zxid.0 - 1), &[], target)?;
             recovered.cut_tail = self.cut(replayed.tail)?;
+            self.make_durable(first.zxid)?;
             self.remove_marker()?;
             (recovered.last, recovered.entries, recovered.origin) = (replayed.last, replayed.entries, Origin::LogOnly);
             return Ok(recovered);
@@ -315,5 +368,21 @@ impl Recovery<'_> {
             self.vfs.sync_dir(dir).map_err(sync_failed(dir))?;
         }
         Ok(())
+    }
+}
+
+/// Refuses where the log steps from `last` to `next` over the state of an unusable snapshot.
+///
+/// A new leader's snapshot may be named after its epoch, with the counter 0, which is no transaction.
+fn check_led_through(unusable: &[(SnapshotFile, String)], last: Zxid, next: Zxid) -> Result<()> {
+    let stepped_over = |file: &SnapshotFile| {
+        let is_transaction = file.zxid.counter() != 0 || next.0 == i64::MAX;
+        is_transaction && last < file.zxid && file.zxid < next
+    };
+    match unusable.iter().find(|(file, _)| stepped_over(file)) {
+        None => Ok(()),
+        Some((file, reason)) => {
+            Err(Error::HistoryLost { path: file.path.clone(), reason: reason.clone(), reached: last, lost: file.zxid })
+        }
     }
 }

@@ -6,6 +6,7 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use flate2::bufread::MultiGzDecoder;
+use planted::Bug;
 use simd_adler32::Adler32;
 use wire::{Reader, Zxid};
 
@@ -131,7 +132,8 @@ impl SnapshotReader {
         self.checksum();
         let mut input = Reader::new(&seal);
         let stored = input.i64().unwrap_or_default();
-        if stored != i64::from(computed) || input.rest() != LAST_BYTES {
+        let is_sealed = stored == i64::from(computed) && input.rest() == LAST_BYTES;
+        if !is_sealed && !planted::is(Bug::SnapshotNotChecked) {
             return Err(self.damaged(offset, format!("checksum {computed:x} and \"/\""), format!("{stored:x}")));
         }
         Ok(())
@@ -169,7 +171,8 @@ fn check_seal(rest: &[u8], input: &mut Reader<'_>, before: &Adler32) -> Result<(
     let computed = adler.finish();
     let stored = input.i64().map_err(|error| error.to_string())?;
     let last = input.take(LAST_BYTES.len()).map_err(|error| error.to_string())?;
-    if stored != i64::from(computed) || last != LAST_BYTES {
+    let is_sealed = stored == i64::from(computed) && last == LAST_BYTES;
+    if !is_sealed && !planted::is(Bug::SnapshotNotChecked) {
         return Err(format!("checksum {stored:x} where {computed:x} was computed"));
     }
     Ok(())

@@ -90,6 +90,19 @@ impl MemFs {
         state.life += 1;
     }
 
+    /// Ends the process that uses it: open files and locks are gone. The system lives on, so everything written can be read,
+    /// and what was not synced is still to be lost by a later [`MemFs::crash`].
+    pub fn kill(&self) {
+        let mut state = self.state();
+        for inode in state.files.values_mut() {
+            inode.handles = 0;
+        }
+        state.collect();
+        state.locks.clear();
+        state.faults.clear();
+        state.life += 1;
+    }
+
     /// How many changes a crash would have to decide about.
     #[must_use]
     pub fn unsynced(&self) -> usize {

@@ -10,6 +10,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use planted::Bug;
 use wire::Zxid;
 
 use crate::error::{Error, Result, at, sync_failed};
@@ -49,19 +50,36 @@ pub fn truncate(
     apply(vfs, log_dir, snap_dir, after, cut)
 }
 
-/// Like [`truncate`], but content with a log that ends before `after` or is not there.
+/// Removes every log and every snapshot but that of `zxid`: the history of a server that was given this snapshot.
 ///
-/// For a server that was given a snapshot of `after`: call it once that snapshot is durable, so that nothing of an
-/// abandoned history is replayed on top of it.
-pub fn discard_after(
-    vfs: &Arc<dyn Vfs>,
-    log_dir: &Path,
-    snap_dir: &Path,
-    after: Zxid,
-    entry_bytes_max: usize,
-) -> Result<Truncated> {
-    let cut = find_cut(vfs, log_dir, after, entry_bytes_max)?;
-    apply(vfs, log_dir, snap_dir, after, cut)
+/// Call it once the snapshot is durable. What lies beyond it would be replayed on top of it; what lies before it need not
+/// lead up to it, and would be taken for the whole history if the snapshot were damaged one day. Returns the files removed,
+/// and fails without changing anything when there is no valid snapshot of `zxid`.
+pub fn discard_all_but(vfs: &dyn Vfs, log_dir: &Path, snap_dir: &Path, zxid: Zxid) -> Result<Vec<PathBuf>> {
+    let snapshots = list_snapshots(vfs, snap_dir)?;
+    let mut others = Vec::new();
+    let mut is_there = false;
+    for snapshot in snapshots {
+        if snapshot.zxid == zxid && looks_valid(vfs, &snapshot)? {
+            is_there = true;
+        } else {
+            others.push(snapshot.path);
+        }
+    }
+    if !is_there {
+        return Err(Error::TruncateBelowSnapshots { snap_dir: snap_dir.to_owned(), after: zxid, oldest: zxid });
+    }
+    let mut removed = Vec::new();
+    // Newest first, so that a crash in between leaves no gap.
+    for (_, path) in list_logs(vfs, log_dir)?.into_iter().rev() {
+        remove(vfs, log_dir, &path)?;
+        removed.push(path);
+    }
+    for path in others {
+        remove(vfs, snap_dir, &path)?;
+        removed.push(path);
+    }
+    Ok(removed)
 }
 
 /// Where the log is cut.
@@ -110,7 +128,7 @@ fn apply(vfs: &Arc<dyn Vfs>, log_dir: &Path, snap_dir: &Path, after: Zxid, cut: 
     for kept in snapshots.iter().filter(|snapshot| snapshot.zxid <= after) {
         valid_left = valid_left || looks_valid(&**vfs, kept)?;
     }
-    snapshots.retain(|snapshot| snapshot.zxid > after);
+    snapshots.retain(|snapshot| snapshot.zxid > after && !planted::is(Bug::TruncateKeepsSnapshots));
     if let Some(oldest) = snapshots.last()
         && !valid_left
     {
@@ -131,7 +149,9 @@ fn apply(vfs: &Arc<dyn Vfs>, log_dir: &Path, snap_dir: &Path, after: Zxid, cut: 
     if let Some((path, length)) = &cut.shorten {
         let mut file = vfs.open(path, Open::Write).map_err(at("open", path))?;
         file.set_len(*length).map_err(at("cut", path))?;
-        file.sync_data().map_err(sync_failed(path))?;
+        if !planted::is(Bug::TruncateNotSynced) {
+            file.sync_data().map_err(sync_failed(path))?;
+        }
     }
     Ok(Truncated { last: cut.last, removed })
 }

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use planted::Bug;
 use wire::Zxid;
 use wire::txn::{TxnEntry, TxnHeader};
 
@@ -262,15 +263,20 @@ impl TxnLog {
     /// Brings the first segment to disk and takes it out of the batch.
     fn sync_front(&mut self) -> Result<()> {
         let Some(mut segment) = self.batch.pop_front() else { return Ok(()) };
-        if let Err(error) = self.write(&segment) {
+        if let Err(error) = self.write(&segment)
+            && !(planted::is(Bug::FullDiskTakenForDone) && error.is_no_space())
+        {
             self.batch.push_front(segment);
             return Err(error);
         }
         self.written = segment.last;
         let active = self.active.as_mut().expect("a written segment has its file open");
         if self.settings.force_sync == ForceSync::Yes {
-            active.file.sync_data().map_err(sync_failed(&active.path))?;
-            if segment.new_file {
+            let outcome = if planted::is(Bug::LogNotSynced) { Ok(()) } else { active.file.sync_data() };
+            if !planted::is(Bug::FailedSyncIgnored) {
+                outcome.map_err(sync_failed(&active.path))?;
+            }
+            if segment.new_file && !planted::is(Bug::LogNameNotSynced) {
                 self.vfs.sync_dir(&self.dir).map_err(sync_failed(&self.dir))?;
             }
         }

@@ -182,12 +182,23 @@ fn truncate_refusals_change_nothing() {
     fs.remove(&dirs().snap_dir().join("snapshot.0")).unwrap();
     assert!(matches!(run(&fs, 1), Err(Error::TruncateBelowSnapshots { oldest: Zxid(2), .. })));
     assert_eq!(recovered(&fs).unwrap().1.zxids, [1, 2, 3]);
-    // What the snapshot of a leader replaces goes without complaint.
+}
+
+/// A leader's snapshot need not continue what this server had: were the old snapshots and logs kept and the new snapshot
+/// damaged one day, they would be taken for the whole history.
+#[test]
+fn nothing_of_a_history_that_a_leader_replaced_is_ever_read_again() {
+    let fs = with_log(&[&[1, 2], &[3]], 10);
+    let keep = |zxid| discard_all_but(&*fs.vfs(), &log_dir(), &dirs().snap_dir(), Zxid(zxid));
+    assert!(keep(2).is_err(), "without the snapshot everything stays");
+    assert_eq!(recovered(&fs).unwrap().1.zxids, [1, 2, 3]);
     save(&fs.vfs(), &Model::upto([1, 2]), 2, Compression::None);
-    discard_after(&fs.vfs(), &log_dir(), &dirs().snap_dir(), Zxid(2), ENTRY_BYTES_MAX_DEFAULT).unwrap();
+    keep(2).unwrap();
+    fs.crash(Keep::Nothing);
     assert_eq!(recovered(&fs).unwrap().1.zxids, [1, 2]);
-    let bare = fresh();
-    discard_after(&bare.vfs(), &log_dir(), &dirs().snap_dir(), Zxid(0), ENTRY_BYTES_MAX_DEFAULT).unwrap();
+    fs.flip(&dirs().snap_dir().join("snapshot.2"), 20, 1);
+    let refused = recovered(&fs).map(|(found, _)| found.last);
+    assert!(refused.is_err(), "{refused:?}");
 }
 
 #[test]
@@ -293,6 +304,34 @@ fn epochs_that_cannot_be_are_refused() {
         fs.write(&dir.join("acceptedEpoch"), garbage);
         assert!(matches!(epochs(&fs, 1), Err(Error::Damaged { .. })), "{garbage:?}");
     }
+}
+
+#[test]
+fn unfinished_epoch_file_does_not_stop_a_start() {
+    let fs = empty_dirs();
+    let dir = dirs().snap_dir();
+    epochs(&fs, 1 << 32).unwrap();
+    epochs::write_accepted(&fs, &dir, Epoch(2)).unwrap();
+    // The power went while currentEpoch was being raised to the log's epoch.
+    fs.write(&dir.join("currentEpoch.tmp"), b"");
+    assert!(matches!(epochs(&fs, 2 << 32), Err(Error::EpochBehindLog { .. })), "the caller may raise it again");
+}
+
+#[test]
+fn one_epoch_file_without_the_other_is_refused() {
+    let check = |missing: &str, epoch: i64| {
+        let fs = empty_dirs();
+        let dir = dirs().snap_dir();
+        epochs(&fs, epoch << 32).unwrap();
+        fs.remove(&dir.join(missing)).unwrap();
+        epochs(&fs, epoch << 32).map_err(|error| error.to_string())
+    };
+    for (missing, epoch) in [("acceptedEpoch", 3), ("currentEpoch", 3), ("currentEpoch", 0)] {
+        let text = check(missing, epoch).unwrap_err();
+        assert!(text.contains(missing) && text.contains("hint:"), "{text}");
+    }
+    // The very first start may have been cut off between the two.
+    assert_eq!(check("acceptedEpoch", 0).unwrap(), Epochs { accepted: Epoch(0), current: Epoch(0) });
 }
 
 #[test]

@@ -127,6 +127,42 @@ fn fall_back_that_would_lose_transactions_is_refused() {
 }
 
 #[test]
+fn damaged_snapshot_of_a_leader_is_not_skipped_where_the_log_has_a_hole_behind_an_epoch() {
+    // The leader sent the snapshot of 9 in place of 4 to 9; then it began a new epoch, which hides the gap.
+    let next = 1 << 32;
+    let fs = with_log(&[&[1, 2, 3], &[next + 1, next + 2]], 10);
+    save(&fs.vfs(), &Model::upto(1..=9), 9, Compression::None);
+    assert_eq!(recovered(&fs).unwrap().1.zxids.len(), 11);
+    fs.flip(&dirs().snap_dir().join("snapshot.9"), 40, 1);
+    let error = recovered(&fs).unwrap_err();
+    assert!(matches!(error, Error::HistoryLost { reached: Zxid(3), lost: Zxid(9), .. }), "{error}");
+}
+
+#[test]
+fn snapshot_ahead_of_the_log_gives_way_to_an_older_one() {
+    // Written while 3 and 4 were applied, which the log then lost: it holds a part of them.
+    let mixed = |fs: &MemFs| {
+        let mut out = SnapshotWriter::create(&fs.vfs(), &dirs().snap_dir(), Zxid(2), Compression::None).unwrap();
+        out.append(&Model::upto([1, 2, 4]).body()).unwrap();
+        out.finish(trailer(4)).unwrap();
+    };
+    let fs = with_log(&[&[1, 2]], 10);
+    mixed(&fs);
+    let (found, model) = recovered(&fs).unwrap();
+    assert_eq!((model.zxids, found.last), (vec![1, 2], Zxid(2)));
+    assert_eq!(found.unusable.len(), 1, "it is told");
+    // While the log leads on, the snapshot is as good as any.
+    let fs = with_log(&[&[1, 2, 3, 4]], 10);
+    mixed(&fs);
+    assert_eq!(recovered(&fs).unwrap().0.origin, Origin::Snapshot(Zxid(2)));
+    // And it is better than nothing.
+    let fs = with_log(&[&[1, 2]], 10);
+    mixed(&fs);
+    fs.vfs().remove(&dirs().snap_dir().join("snapshot.0")).unwrap();
+    assert_eq!(recovered(&fs).unwrap().0.origin, Origin::Snapshot(Zxid(2)));
+}
+
+#[test]
 fn no_good_snapshot_is_refused() {
     let fs = fresh();
     let path = save(&fs.vfs(), &Model::upto([1]), 1, Compression::None);
