@@ -9,6 +9,7 @@ mod fix;
 mod paint;
 mod runner;
 mod setup;
+mod sim;
 mod suites;
 mod test;
 mod torture;
@@ -38,6 +39,12 @@ const COMMANDS: &[Command] = &[
         arguments: "[suite]... [--list] [-- test arguments]",
         about: "Every test: ours, stock clients, Apache's servers beside ours. Installs what it needs first.",
         run: test::run,
+    },
+    Command {
+        name: "sim",
+        arguments: "[--seed S [--until STEP] [--log debug] | --seeds N | --bugs]",
+        about: "Whole ensembles in simulated time: one seed, a sweep, or every planted bug (`--help` tells more).",
+        run: sim::run,
     },
     Command {
         name: "torture",

@@ -53,6 +53,8 @@ fn missing_packages(venv_complete: bool, jars_complete: bool) -> Vec<&'static st
     let has_venv = || succeeds(command("python3").args(["-c", "import ensurepip, venv"]));
     let wanted = [
         ("default-jdk-headless", on_path("java", "-version") && on_path("javac", "-version")),
+        // Network namespaces for the servers of `tests/history`.
+        ("iproute2", on_path("ip", "-V")),
         ("maven", jars_complete || on_path("mvn", "-version")),
         ("python3", on_path("python3", "--version")),
         ("python3-venv", venv_complete || has_venv()),

@@ -6,11 +6,12 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 
+use crate::sim;
 use crate::workspace::{self, Metadata, Package};
 
 /// Optimised as a release is, without its slow link: there are dozens of test programs to link.
@@ -130,27 +131,45 @@ struct MessageProfile {
     test: bool,
 }
 
-/// Builds the suites with one call of Cargo: the whole workspace if any of them needs our server, so that all suites
-/// share one build of it, and only their packages otherwise.
+/// Builds the suites. One call of Cargo builds the whole workspace if any of them needs our server, so that all suites share
+/// one build of it, and only their packages otherwise. The simulator is built apart ([`sim::PACKAGE`]).
 pub fn build(metadata: &Metadata, suites: &[&Suite]) -> Result<Built> {
-    let mut cargo = workspace::cargo();
-    cargo.args(["test", "--locked", "--no-run", "--profile", PROFILE]);
-    cargo.arg("--message-format=json-render-diagnostics");
-    if suites.iter().any(|suite| suite.external) {
-        cargo.arg("--workspace");
-    } else {
-        cargo.args(suites.iter().filter(|suite| suite.name != DOC).flat_map(|suite| ["-p", &suite.package]));
-    }
-    if suites.iter().all(|suite| suite.name == DOC) {
-        return Ok(Built::default());
-    }
-    let messages = workspace::output(cargo.stdin(Stdio::null())).context("build the tests")?;
     let mut built = Built::default();
+    let is_sim = |suite: &&&Suite| suite.package == sim::PACKAGE;
+    if suites.iter().any(|suite| is_sim(&suite)) {
+        let mut cargo = test_build(sim::PROFILE);
+        cargo.args(["-p", sim::PACKAGE, "--features", sim::FEATURE]);
+        collect(metadata, &mut cargo, &mut built)?;
+    }
+    let others: Vec<_> = suites.iter().filter(|suite| !is_sim(suite) && suite.name != DOC).collect();
+    if others.is_empty() {
+        return Ok(built);
+    }
+    let mut cargo = test_build(PROFILE);
+    if others.iter().any(|suite| suite.external) {
+        cargo.args(["--workspace", "--exclude", sim::PACKAGE]);
+    } else {
+        cargo.args(others.iter().flat_map(|suite| ["-p", &suite.package]));
+    }
+    collect(metadata, &mut cargo, &mut built)?;
+    Ok(built)
+}
+
+fn test_build(profile: &str) -> Command {
+    let mut cargo = workspace::cargo();
+    cargo.args(["test", "--locked", "--no-run", "--profile", profile]);
+    cargo.arg("--message-format=json-render-diagnostics").stdin(Stdio::null());
+    cargo
+}
+
+/// Builds and enters what was built.
+fn collect(metadata: &Metadata, cargo: &mut Command, built: &mut Built) -> Result<()> {
+    let messages = workspace::output(cargo).context("build the tests")?;
     for line in messages.lines().filter(|line| line.starts_with('{')) {
         let message: Message = serde_json::from_str(line).with_context(|| format!("read Cargo's message {line}"))?;
-        enter(metadata, message, &mut built);
+        enter(metadata, message, built);
     }
-    Ok(built)
+    Ok(())
 }
 
 fn enter(metadata: &Metadata, message: Message, built: &mut Built) {

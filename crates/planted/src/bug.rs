@@ -130,16 +130,11 @@ bugs! {
         "A reply goes to the first write its session waits for, whichever request it answers.", "plausible";
     SyncAnsweredAtOnce, "sync-answered-at-once",
         "A follower answers sync by itself instead of asking the leader.", "plausible";
-    AheadClientAccepted, "ahead-client-accepted",
-        "A server accepts a client that has seen a later state than its own.", "plausible";
     OldConnectionNotFenced, "old-connection-not-fenced",
         "A write that comes late through a session's former server is still carried out.", "ZOOKEEPER-710";
     FollowerEndsSession, "follower-ends-session",
         "A follower ends a session when its connection is gone instead of leaving that to the leader's clock.",
         "plausible";
-    TouchesDropped, "touches-dropped",
-        "The leader ignores the signs of life that learners report, so sessions that only read expire.",
-        "ClickHouse Keeper #111102";
     NewLeaderGrantsNothing, "new-leader-grants-nothing",
         "A new leader gives the sessions it takes over no time to report.", "plausible";
     ServesWithoutLeader, "serves-without-leader",

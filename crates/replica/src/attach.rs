@@ -6,7 +6,6 @@ use crate::pipeline::Submission;
 use crate::replica::Replica;
 use crate::tracker::Owner;
 use bytes::{Bytes, BytesMut};
-use planted::Bug;
 use std::collections::VecDeque;
 use tree::ConnId;
 use wire::client::{ConnectRequest, ConnectResponse, OpCode, Password};
@@ -26,8 +25,7 @@ impl Replica {
             out.push(Action::CloseConn { conn, reason: CloseReason::NotServing });
             return;
         }
-        let is_ahead = request.last_zxid_seen > self.tree.read().last_zxid();
-        if is_ahead && !planted::is(Bug::AheadClientAccepted) {
+        if request.last_zxid_seen > self.tree.read().last_zxid() {
             // No response: the client must not take this server's older view for an answer (I8).
             out.push(Action::CloseConn { conn, reason: CloseReason::ClientAhead });
             return;

@@ -7,7 +7,6 @@ use crate::pipeline::Submission;
 use crate::replica::{Engine, Replica};
 use crate::tracker::Owner;
 use bytes::Bytes;
-use planted::Bug;
 use wire::client::OpCode;
 use wire::quorum::{ForwardedRequest, PacketType, QuorumPacket, decode_touched, encode_touched};
 use wire::{DecodeError, ErrorCode, Id, Reader, SessionId, Writer, Xid, Zxid};
@@ -101,9 +100,6 @@ impl Replica {
         let touched = decode_touched(packet.data.as_deref().unwrap_or_default())?;
         if let Some(tracker) = &mut self.tracker {
             for (session, timeout_ms) in touched {
-                if planted::is(Bug::TouchesDropped) {
-                    continue;
-                }
                 tracker.touch(now.mono, session, Some(timeout_ms));
             }
         }

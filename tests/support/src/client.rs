@@ -33,7 +33,15 @@ impl RawClient {
     /// # Errors
     /// When nobody listens.
     pub fn connect(addr: SocketAddr) -> io::Result<Self> {
-        let stream = TcpStream::connect_timeout(&addr, Duration::from_secs(5))?;
+        Self::connect_within(addr, Duration::from_secs(5))
+    }
+
+    /// Connects, for clients that would rather try another server than wait for this one.
+    ///
+    /// # Errors
+    /// When nobody listens, or nobody has answered within `limit`.
+    pub fn connect_within(addr: SocketAddr, limit: Duration) -> io::Result<Self> {
+        let stream = TcpStream::connect_timeout(&addr, limit)?;
         stream.set_nodelay(true)?;
         stream.set_write_timeout(Some(Duration::from_secs(30)))?;
         Ok(Self { stream, pending: Vec::new() })

@@ -11,11 +11,13 @@ use crate::workspace::{self, Metadata, Package};
 
 /// Who may use whom, tests and build scripts included.
 const EDGES: &[(&str, &[&str])] = &[
+    // Constants without its feature; only the simulator switches that on.
+    ("zookube-planted", &[]),
     ("zookube-wire", &[]),
-    ("zookube-tree", &["zookube-wire"]),
-    ("zookube-zab", &["zookube-wire"]),
-    ("zookube-store", &["zookube-wire"]),
-    ("zookube-replica", &["zookube-wire", "zookube-tree", "zookube-zab"]),
+    ("zookube-tree", &["zookube-planted", "zookube-wire"]),
+    ("zookube-zab", &["zookube-planted", "zookube-wire"]),
+    ("zookube-store", &["zookube-planted", "zookube-wire"]),
+    ("zookube-replica", &["zookube-planted", "zookube-tree", "zookube-wire", "zookube-zab"]),
     ("zookube-cli", &["zookube-store", "zookube-tree", "zookube-wire"]),
     ("zookube-node", &["zookube-replica", "zookube-store", "zookube-tree", "zookube-wire", "zookube-zab"]),
     // The tests speak to servers in bytes of their own: a mistake in `wire` must not hide behind itself.
@@ -23,7 +25,21 @@ const EDGES: &[(&str, &[&str])] = &[
     ("zookube-compat", &["zookube-test-support"]),
     ("zookube-differential", &["zookube-test-support"]),
     ("zookube-ensemble", &["zookube-test-support"]),
+    ("zookube-damage", &["zookube-node", "zookube-store", "zookube-test-support", "zookube-tree", "zookube-wire"]),
+    ("zookube-history", &["zookube-ensemble", "zookube-store", "zookube-test-support", "zookube-wire"]),
     ("zookube-fuzz", &["zookube-wire", "zookube-tree", "zookube-zab", "zookube-store"]),
+    (
+        "zookube-sim",
+        &[
+            "zookube-node",
+            "zookube-planted",
+            "zookube-replica",
+            "zookube-store",
+            "zookube-tree",
+            "zookube-wire",
+            "zookube-zab",
+        ],
+    ),
     // The benchmark's load generator makes its frames with `wire`.
     ("xtask", &["zookube-test-support", "zookube-wire"]),
 ];

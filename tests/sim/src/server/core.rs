@@ -1,0 +1,149 @@
+//! Its core: inputs in, actions out (`node::driver`, `node::actions`).
+
+use super::{Effect, SWEEP_US, Server, ServerEvent, TASK_DELAY_US_MAX};
+use crate::conns::ConnTask;
+use crate::disk::Job;
+use crate::links::Link;
+use crate::observe::Observation;
+use crate::setup::Setup;
+use node::disk_work::History;
+use node::outbox::Attached;
+use replica::{Action, CloseReason, Input, ServingRole};
+use std::sync::atomic::Ordering::Relaxed;
+use wire::quorum::PacketType;
+use zab::LinkId;
+
+impl Server {
+    pub(super) fn step(&mut self, input: Input) {
+        let now = self.now();
+        self.replica.step(now, input, &mut self.actions);
+        self.perform();
+    }
+
+    pub(super) fn perform(&mut self) {
+        let mut actions = std::mem::take(&mut self.actions);
+        for action in actions.drain(..) {
+            self.perform_one(action);
+        }
+        self.actions = actions;
+    }
+
+    /// `Hands::perform`.
+    pub(super) fn perform_one(&mut self, action: Action) {
+        match action {
+            Action::Reply { conn, frames, answered } => {
+                self.clients.lock().with(conn, |conn| conn.outbox.replies(frames, answered));
+            }
+            Action::Connected { conn, session, timeout_ms, frame } => {
+                self.clients.lock().connected(conn, Attached { session, timeout_ms }, &frame);
+            }
+            Action::CloseConn { conn, reason } => {
+                self.clients.lock().with(conn, |conn| conn.outbox.close(reason));
+            }
+            Action::StartServing(role) => self.start_serving(role),
+            Action::StopServing => {
+                self.role = None;
+                self.shared.serving.store(false, Relaxed);
+                self.clients.lock().close_all(CloseReason::NotServing);
+            }
+            Action::Append(proposal) => {
+                let own = matches!(self.role, Some(ServingRole::Leader | ServingRole::Standalone));
+                self.checks.lock().see(&Observation::Appended { server: self.sid, proposal: &proposal, own });
+                self.appends.push(proposal);
+            }
+            Action::SaveEpochs(epochs) => self.disk_job(Job::SaveEpochs(epochs)),
+            Action::Truncate { after } => self.disk_job(Job::Truncate(after)),
+            Action::SaveSnapshot => {
+                let history = if self.snapshot_from.take().is_some() { History::Replaced } else { History::Continued };
+                self.disk_job(Job::SaveSnapshot(history));
+            }
+            Action::BackgroundSnapshot => self.disk_job(Job::BackgroundSnapshot),
+            Action::SendVote { to, notification } => self.effects.push(Effect::Vote(to, notification)),
+            Action::ConnectElection => self.effects.push(Effect::ConnectAll),
+            Action::Stopped => {}
+            Action::Listen => self.listening = true,
+            Action::StopListening => self.listening = false,
+            Action::Dial { link, leader } => {
+                self.links.insert(link, Link::new(None, Some(leader)));
+                self.effects.push(Effect::Dial(link, leader));
+            }
+            Action::Send { link, packet } => self.send(link, packet),
+            Action::SendSnapshot { link, zxid } => {
+                self.checks.lock().coverage.count("SNAP");
+                if let Some(state) = self.links.get_mut(&link) {
+                    state.push_snapshot(zxid);
+                    self.effects.push(Effect::After(1, ServerEvent::Pump(link)));
+                }
+            }
+            Action::CloseLink(link) => {
+                if let Some(state) = self.links.get_mut(&link) {
+                    state.closing = true;
+                    self.effects.push(Effect::After(1, ServerEvent::Pump(link)));
+                }
+            }
+            Action::Halt { code, message } => self.effects.push(Effect::Dead(format!("exit {code}: {message}"))),
+        }
+    }
+
+    pub(super) fn send(&mut self, link: LinkId, packet: wire::quorum::QuorumPacket) {
+        if packet.kind == PacketType::Diff {
+            self.checks.lock().coverage.count("DIFF");
+        }
+        if let Some(state) = self.links.get_mut(&link).filter(|state| !state.closing) {
+            state.push(packet);
+        }
+    }
+
+    pub(super) fn start_serving(&mut self, role: ServingRole) {
+        self.role = Some(role);
+        self.shared.serving.store(true, Relaxed);
+        let epoch = self.replica.status().epoch;
+        let mut checks = self.checks.lock();
+        if role == ServingRole::Leader {
+            checks.coverage.count("elections");
+        }
+        let (server, tree) = (self.sid, self.tree.read());
+        checks.see(&Observation::Serving { server, role, epoch: wire::Epoch(epoch), tree: &tree });
+    }
+
+    /// Starts everything that was held back, and plans when to wake.
+    pub(super) fn end_batch(&mut self) {
+        self.flush_appends();
+        let busy: Vec<LinkId> = self.links.iter().filter(|(_, link)| link.waiting() > 0).map(|(id, _)| *id).collect();
+        for link in busy {
+            self.pump_soon(link);
+        }
+        self.clients.lock().wake_all();
+        let mut woken = std::mem::take(&mut *self.woken.lock());
+        woken.sort_unstable();
+        woken.dedup();
+        for conn in woken {
+            let delay_us = self.rng.range(1, TASK_DELAY_US_MAX);
+            self.effects.push(Effect::After(delay_us, ServerEvent::Task(conn)));
+        }
+        let sweep = self.swept_us + SWEEP_US;
+        let deadline = self.replica.next_deadline().map_or(sweep, |mono| self.clock.world_us(mono));
+        let at = deadline.min(sweep).max(self.now_us + 1);
+        if at < self.wake.1 {
+            self.wake = (self.wake.0 + 1, at);
+            self.effects.push(Effect::After(at - self.now_us, ServerEvent::Wake(self.wake.0)));
+        }
+    }
+
+    /// Shows the checkers how full the queues are.
+    pub fn show_queues(&self) {
+        let outstanding = self.conns.values().map(ConnTask::outstanding).max().unwrap_or(0);
+        let queues = [
+            ("requests of one connection", outstanding as usize, replica::limits::REQUESTS_PER_CONNECTION_MAX),
+            ("inputs of clients", self.client_inputs.len(), replica::limits::CLIENT_INPUTS_MAX),
+            ("jobs of the disk", self.disk.queued(), replica::limits::INTERNAL_INPUTS_MAX),
+        ];
+        self.checks.lock().see(&Observation::Queues { server: self.sid, queues: &queues });
+    }
+
+    /// Settings it runs with.
+    #[must_use]
+    pub fn setup(&self) -> &Setup {
+        &self.setup
+    }
+}

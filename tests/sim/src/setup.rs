@@ -1,0 +1,129 @@
+//! How the simulated servers are configured.
+
+use node::config::{Config, Overrides};
+use node::recovery::{ConfigNode, Recovery};
+use node::shared::Shared;
+use node::snapshots::SnapshotSettings;
+use replica::{Mode, Settings, SharedTree};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+use store::testing::MemFs;
+use store::{Compression, DataDirs, LogSettings, RecoverSettings};
+use tree::{PrepSettings, TreeSettings};
+use wire::{ServerId, Zxid};
+use zab::quorum::Membership;
+
+/// The longest entry of a log or packet.
+const ENTRY_BYTES_MAX: usize = 2 << 20;
+
+/// What all servers of a run have in common, and their disks.
+#[derive(Debug)]
+pub struct Setup {
+    /// The members; none for one standalone server.
+    pub membership: Option<Membership>,
+    /// The disks, as they are now.
+    pub disks: parking_lot::Mutex<BTreeMap<ServerId, MemFs>>,
+    /// `tickTime`, ms.
+    pub tick_ms: i64,
+    /// `initLimit`.
+    pub init_limit_ticks: i64,
+    /// `syncLimit`.
+    pub sync_limit_ticks: i64,
+    /// `snapCount`.
+    pub snap_count: u64,
+    /// `commitLogCount`.
+    pub commit_log_count: usize,
+    /// `autopurge.snapRetainCount`.
+    pub snapshots_kept: usize,
+    /// How snapshots are compressed.
+    pub compression: Compression,
+    /// How the log is written.
+    pub log: LogSettings,
+    /// How long a sync takes, from and to, µs.
+    pub sync_us: (i64, i64),
+    /// Seeds the jitter of snapshots.
+    pub jitter_seed: u64,
+}
+
+impl Setup {
+    /// Where a server keeps its data.
+    #[must_use]
+    pub fn dirs() -> DataDirs {
+        DataDirs::single(PathBuf::from("/data"))
+    }
+
+    /// The disk of a server.
+    #[must_use]
+    pub fn disk(&self, sid: ServerId) -> MemFs {
+        self.disks.lock().entry(sid).or_default().clone()
+    }
+
+    /// How a server reads its disk. An empty one is not taken for a new database unless somebody has said that it is one:
+    /// with the file `initialize`.
+    #[must_use]
+    pub fn recovery(&self, sid: ServerId) -> Recovery {
+        Recovery {
+            vfs: self.disk(sid).vfs(),
+            dirs: Setup::dirs(),
+            settings: RecoverSettings {
+                autocreate_database: false,
+                compression: self.compression,
+                entry_bytes_max: ENTRY_BYTES_MAX,
+                ..RecoverSettings::default()
+            },
+            tree: TreeSettings { hash_seed: 0, digest_enabled: true, extended_types: false },
+            snapshots: SnapshotSettings { compression: self.compression, last_processed: true, digest: true },
+            history_max: self.commit_log_count,
+            config_node: self
+                .membership
+                .as_ref()
+                .map(|membership| ConfigNode { text: membership.to_text(), version: Zxid(membership.version) }),
+        }
+    }
+
+    /// The core's settings.
+    #[must_use]
+    pub fn replica(&self, sid: ServerId) -> Settings {
+        Settings {
+            me: sid,
+            mode: self.membership.clone().map_or(Mode::Standalone, Mode::Ensemble),
+            tick_ms: self.tick_ms,
+            init_limit_ticks: self.init_limit_ticks,
+            sync_limit_ticks: self.sync_limit_ticks,
+            session_timeout_ms_min: i32::try_from(2 * self.tick_ms).unwrap_or(i32::MAX),
+            session_timeout_ms_max: i32::try_from(20 * self.tick_ms).unwrap_or(i32::MAX),
+            prep: PrepSettings::default(),
+            skip_acl: false,
+            leader_serves: true,
+            container_check_interval_ms: 1000,
+            container_max_per_minute: 10_000,
+            container_never_used_ms_max: 0,
+            snap_count: self.snap_count,
+            snap_bytes: 0,
+            jitter_seed: self.jitter_seed ^ sid.0.unsigned_abs(),
+            commit_log_count: self.commit_log_count,
+            notification_interval_ms_min: self.tick_ms / 4,
+            notification_interval_ms_max: 10 * self.tick_ms,
+        }
+    }
+}
+
+/// What connections share with their server. Only bounds and figures come from the configuration there, so one will do for
+/// all.
+#[must_use]
+pub fn shared(tree: &SharedTree) -> Arc<Shared> {
+    static CONFIG: OnceLock<Arc<Config>> = OnceLock::new();
+    // Connections hand their requests over as values here, the queue is not used.
+    let (clients, _) = tokio::sync::mpsc::channel(1);
+    Arc::new(Shared::new(CONFIG.get_or_init(config).clone(), tree.clone(), clients))
+}
+
+fn config() -> Arc<Config> {
+    let path = std::env::temp_dir().join(format!("zookube-sim-{}.cfg", std::process::id()));
+    let text = "tickTime=2000\ninitLimit=10\nsyncLimit=5\ndataDir=/data\nclientPort=2181\n";
+    std::fs::write(&path, text).expect("a temporary file can be written");
+    let loaded = Config::load(&path, &Overrides::default());
+    std::fs::remove_file(&path).expect("a temporary file can be removed");
+    Arc::new(loaded.expect("a plain configuration is accepted").0)
+}

@@ -1,0 +1,282 @@
+//! The world of one run: servers, clients, network and time, and the loop that lets one event happen after the other.
+//!
+//! Phase 1 lets faults happen and checks safety. Phase 2 mends everything and demands progress: every client gets a write
+//! and a read through every server, and in the end all servers hold the same.
+
+mod calm;
+mod clients;
+mod servers;
+
+use crate::agenda::Agenda;
+use crate::checks::{Checks, SharedChecks};
+use crate::client::{Client, ClientAction, ClientInput};
+use crate::model::Model;
+use crate::nemesis::{Nemesis, Undo};
+use crate::network::{Flow, Network, PipeId};
+use crate::observe::{ClientId, Observation, Op};
+use crate::plan::{Less, Plan};
+use crate::rng::Rng;
+use crate::server::{Clock, Server, ServerEvent};
+use crate::setup::Setup;
+use crate::trace::Trace;
+use bytes::Bytes;
+use parking_lot::Mutex;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use store::testing::Keep;
+use wire::ServerId;
+use wire::election::Notification;
+use zab::LinkId;
+
+/// How often a dial is tried.
+const DIAL_TRIES: u32 = 6;
+/// Between two tries, µs.
+const DIAL_PAUSE_US: (i64, i64) = (20_000, 200_000);
+/// How long everything may take to go well again, µs.
+const CALM_US_MAX: i64 = 60_000_000;
+/// Between two looks at whether it does, µs.
+const CALM_LOOK_US: i64 = 200_000;
+
+/// What can happen.
+#[derive(Debug)]
+pub enum Event {
+    /// To a server's process, if it is still that one.
+    Server(ServerId, u32, ServerEvent),
+    /// Something comes out of a pipe.
+    Arrival(PipeId, usize, Flow),
+    /// A server tries to reach a leader's quorum port.
+    Dial {
+        /// Who dials.
+        from: ServerId,
+        /// Its process.
+        incarnation: u32,
+        /// Its number for the link.
+        link: LinkId,
+        /// Whom it dials.
+        leader: ServerId,
+        /// Tries left.
+        tries: u32,
+    },
+    /// A client's deadline.
+    Timer(ClientId, u64),
+    /// A client's connection stands, or was refused.
+    ClientDial(ClientId, u64, ServerId),
+    /// The next fault.
+    Fault,
+    /// The end of a fault.
+    Undo(Undo),
+    /// A server is started again.
+    Restart(ServerId),
+    /// The end of phase 1.
+    Calm,
+    /// Does everything go well again?
+    Look,
+}
+
+/// A server: running or not.
+pub struct Host {
+    /// Its process.
+    pub process: Option<Server>,
+    /// How often it was started.
+    pub incarnation: u32,
+    /// Its clocks.
+    pub clock: Clock,
+    /// It stands still; what happens meanwhile waits.
+    pub held: Option<VecDeque<ServerEvent>>,
+    /// The power goes with the next failing disk call.
+    pub power_fails: Option<Keep>,
+    /// A disk call was told to fail.
+    pub fault_pending: bool,
+    /// Its disk was damaged while it was down: it may refuse to start.
+    pub damaged: bool,
+}
+
+struct ClientHost {
+    client: Client,
+    pipe: Option<PipeId>,
+    dial: u64,
+    timer: (u64, i64),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Faults,
+    Calm { since_us: i64 },
+    Rest { since_us: i64 },
+    Over,
+}
+
+/// One run.
+pub struct World {
+    pub(crate) now_us: i64,
+    pub(crate) step: u64,
+    pub(crate) agenda: Agenda<Event>,
+    pub(crate) hosts: BTreeMap<ServerId, Host>,
+    pub(crate) net: Network,
+    pub(crate) checks: SharedChecks,
+    pub(crate) setup: Arc<Setup>,
+    pub(crate) rng: Rng,
+    pub(crate) nemesis: Nemesis,
+    clients: BTreeMap<ClientId, ClientHost>,
+    phase: Phase,
+    phase_us: i64,
+    trace: Trace,
+    actions: Vec<ClientAction>,
+    /// Votes that wait for a connection, by sender and receiver.
+    waiting_votes: BTreeMap<(ServerId, ServerId), Notification>,
+}
+
+impl World {
+    /// The world of a seed, with less than the seed would do.
+    #[must_use]
+    pub fn new(seed: u64, less: &Less) -> World {
+        let plan = Plan::draw(seed, less);
+        let mut rng = Rng::new(seed ^ 0x5eed);
+        let model = Model::new(plan.voters.clone(), plan.observers.clone());
+        let servers: Vec<ServerId> = plan.servers().collect();
+        let nemesis = Nemesis::new(&plan, rng.fork("nemesis"));
+        let mut clocks = rng.fork("clocks");
+        let mut hosts = BTreeMap::new();
+        for sid in &servers {
+            let drift_ppm = clocks.range(-plan.drift_ppm_max, plan.drift_ppm_max);
+            hosts.insert(*sid, Host::new(Clock { drift_ppm, wall_offset_ms: 0 }));
+        }
+        let mut clients = BTreeMap::new();
+        for number in 0..plan.clients {
+            let id = ClientId(number);
+            let client = Client::new(id, servers.clone(), plan.workload.clone(), rng.fork("client").bits());
+            clients.insert(id, ClientHost { client, pipe: None, dial: 0, timer: (0, i64::MAX) });
+        }
+        World {
+            now_us: 0,
+            step: 0,
+            agenda: Agenda::default(),
+            hosts,
+            net: Network::new(plan.latency, rng.fork("network")),
+            checks: Arc::new(Mutex::new(Checks::new(model))),
+            setup: Arc::new(plan.setup),
+            nemesis,
+            clients,
+            phase: Phase::Faults,
+            phase_us: plan.phase_us,
+            trace: Trace::default(),
+            actions: Vec::new(),
+            waiting_votes: BTreeMap::new(),
+            rng,
+        }
+    }
+
+    /// Runs to the end, to a violation, or up to a step; answers how many steps it took.
+    pub fn run(&mut self, until: Option<u64>) -> u64 {
+        for sid in self.hosts.keys().copied().collect::<Vec<_>>() {
+            let at_us = self.rng.range(0, 50_000);
+            self.agenda.plan(at_us, Event::Restart(sid));
+        }
+        for id in self.clients.keys().copied().collect::<Vec<_>>() {
+            self.drive(id, ClientInput::Timer);
+        }
+        let first_us = self.nemesis.pause_us();
+        self.agenda.plan(first_us, Event::Fault);
+        self.agenda.plan(self.phase_us, Event::Calm);
+        while self.phase != Phase::Over && until.is_none_or(|until| self.step < until) {
+            let Some((at_us, event)) = self.agenda.pop() else { break };
+            self.now_us = at_us.max(self.now_us);
+            self.step += 1;
+            self.checks.lock().at(self.now_us, self.step);
+            self.trace.note(self.now_us, &event);
+            self.happen(event);
+            if self.checks.lock().violation().is_some() {
+                break;
+            }
+        }
+        self.step
+    }
+
+    /// The checkers.
+    #[must_use]
+    pub fn checks(&self) -> &SharedChecks {
+        &self.checks
+    }
+
+    /// Simulated time so far, µs.
+    #[must_use]
+    pub fn now_us(&self) -> i64 {
+        self.now_us
+    }
+
+    /// A number that two runs share only if they did the same in the same order.
+    #[must_use]
+    pub fn trace(&self) -> u64 {
+        self.trace.digest()
+    }
+
+    /// Requests that clients sent.
+    #[must_use]
+    pub fn operations(&self) -> u64 {
+        self.clients.values().map(|host| host.client.progress().calls).sum()
+    }
+
+    fn happen(&mut self, event: Event) {
+        match event {
+            Event::Server(sid, incarnation, event) => {
+                if self.hosts.get(&sid).is_some_and(|host| host.incarnation == incarnation) {
+                    self.tell(sid, event);
+                }
+            }
+            Event::Arrival(pipe, end, flow) => self.on_arrival(pipe, end, flow),
+            Event::Dial { from, incarnation, link, leader, tries } => {
+                self.on_dial(from, incarnation, link, leader, tries);
+            }
+            Event::Timer(id, number) => {
+                if self.clients.get(&id).is_some_and(|host| host.timer.0 == number) {
+                    self.drive(id, ClientInput::Timer);
+                }
+            }
+            Event::ClientDial(id, dial, server) => self.on_client_dial(id, dial, server),
+            Event::Fault => {
+                if self.phase == Phase::Faults {
+                    self.fault();
+                    let pause_us = self.nemesis.pause_us();
+                    self.agenda.plan(self.now_us + pause_us, Event::Fault);
+                }
+            }
+            Event::Undo(undo) => self.undo(undo),
+            Event::Restart(sid) => self.start(sid),
+            Event::Calm => self.calm(),
+            Event::Look => self.look(),
+        }
+    }
+}
+
+impl Host {
+    fn new(clock: Clock) -> Host {
+        Host {
+            process: None,
+            incarnation: 0,
+            clock,
+            held: None,
+            power_fails: None,
+            fault_pending: false,
+            damaged: false,
+        }
+    }
+}
+
+fn count(checks: &mut Checks, seen: &Observation<'_>) {
+    let kind = match seen {
+        Observation::Attached { fresh: false, .. } => "sessions moved",
+        Observation::SessionLost { .. } => "sessions expired",
+        Observation::Event { .. } => "watch events",
+        Observation::Called(call) if matches!(call.op, Op::Multi(_)) => "multis",
+        _ => return,
+    };
+    checks.coverage.count(kind);
+}
+
+/// Bytes of an event that belong into the trace.
+pub(crate) fn payload(event: &Event) -> Option<&Bytes> {
+    match event {
+        Event::Arrival(_, _, Flow::Bytes(bytes)) => Some(bytes),
+        _ => None,
+    }
+}
