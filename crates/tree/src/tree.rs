@@ -225,7 +225,7 @@ impl Tree {
 
     /// Says that the tree may be ahead of its zxid, because it was read from a snapshot that was written while transactions
     /// went on and that does not say how far they had come. Until these are applied again it is none that the leader ever
-    /// had: differing digests are not reported before one agrees, or before [`DISTRUSTED_TXNS_MAX`] have differed. (Apache's
+    /// had: differing digests are not reported before one agrees, or before a hundred thousand have differed. (Apache's
     /// learners raise false alarms there.)
     pub fn distrust(&mut self) {
         self.distrusted_txns = DISTRUSTED_TXNS_MAX;

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use store::testing::{Fault, MemFs};
 use store::{
-    Autocreate, Compression, DataDirs, DirLock, ENTRY_BYTES_MAX_DEFAULT, LogSettings, Result, SnapshotTrailer,
-    SnapshotWriter, TxnLog, Vfs, ZxidDigest, discard_all_but, epochs, open_dirs, purge,
+    Autocreate, Compression, DataDirs, DirLock, LogSettings, Result, SnapshotTrailer, SnapshotWriter, TxnLog, Vfs,
+    ZxidDigest, discard_all_but, epochs, open_dirs, purge,
 };
 use tree::image::Writer;
 use tree::{Events, Tree};
