@@ -140,11 +140,6 @@ bugs! {
     ServesWithoutLeader, "serves-without-leader",
         "A server that lost its leader keeps its clients, and shows them transactions that nobody committed.",
         "plausible";
-    BrokenSnapKept, "broken-snap-kept",
-        "A SNAP that broke off before NEWLEADER stays in the tree, ahead of the log.", "ZOOKEEPER-3642";
-    ImageOutlivesRole, "image-outlives-role",
-        "A snapshot begun before the role changed goes on, and takes in what may be cut from the log later.",
-        "ZOOKEEPER-1549";
 
     // store
     LogNotSynced, "log-not-synced",
@@ -159,11 +154,6 @@ bugs! {
         "Transactions are read from the log without looking at their checksums.", "plausible";
     DamageTakenForTornTail, "damage-taken-for-torn-tail",
         "Damage in the middle of the log passes for its torn end: what lies behind it is cut off.", "plausible";
-    TruncateNotSynced, "truncate-not-synced",
-        "The cut of a TRUNC is not synced: after a crash what was cut is back, in front of what came later.",
-        "ZOOKEEPER-1489";
-    TruncateKeepsSnapshots, "truncate-keeps-snapshots",
-        "A TRUNC leaves the snapshots that hold what it cuts from the log.", "ZOOKEEPER-1549";
     SnapshotNotSynced, "snapshot-not-synced",
         "A snapshot gets its name before its bytes are on disk.", "ZOOKEEPER-2325";
     SnapshotNotChecked, "snapshot-not-checked",

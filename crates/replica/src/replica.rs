@@ -324,12 +324,8 @@ impl Replica {
             }
             zab::Action::Left(_) => {
                 self.sink.left();
-                if let Some(tree) = self.received.take().filter(|_| planted::is(Bug::BrokenSnapKept)) {
-                    replace_tree(&self.tree, *tree);
-                }
-                if !planted::is(Bug::ImageOutlivesRole) {
-                    self.tree.write().abandon_images();
-                }
+                self.received = None;
+                self.tree.write().abandon_images();
                 if self.tracker.is_some() || !planted::is(Bug::ServesWithoutLeader) {
                     self.stop_serving(out);
                 }

@@ -10,7 +10,6 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use planted::Bug;
 use wire::Zxid;
 
 use crate::error::{Error, Result, at, sync_failed};
@@ -128,7 +127,7 @@ fn apply(vfs: &Arc<dyn Vfs>, log_dir: &Path, snap_dir: &Path, after: Zxid, cut: 
     for kept in snapshots.iter().filter(|snapshot| snapshot.zxid <= after) {
         valid_left = valid_left || looks_valid(&**vfs, kept)?;
     }
-    snapshots.retain(|snapshot| snapshot.zxid > after && !planted::is(Bug::TruncateKeepsSnapshots));
+    snapshots.retain(|snapshot| snapshot.zxid > after);
     if let Some(oldest) = snapshots.last()
         && !valid_left
     {
@@ -149,9 +148,7 @@ fn apply(vfs: &Arc<dyn Vfs>, log_dir: &Path, snap_dir: &Path, after: Zxid, cut: 
     if let Some((path, length)) = &cut.shorten {
         let mut file = vfs.open(path, Open::Write).map_err(at("open", path))?;
         file.set_len(*length).map_err(at("cut", path))?;
-        if !planted::is(Bug::TruncateNotSynced) {
-            file.sync_data().map_err(sync_failed(path))?;
-        }
+        file.sync_data().map_err(sync_failed(path))?;
     }
     Ok(Truncated { last: cut.last, removed })
 }

@@ -22,8 +22,12 @@ const HINTS: &[(Bug, u64)] = &[
     (Bug::AcceptedEpochNotSaved, 14),
     (Bug::TruncSkipped, 52),
     (Bug::SyncAppliesUncommitted, 21),
-    (Bug::SyncAnsweredAtOnce, 20),
-    (Bug::OldConnectionNotFenced, 106),
+    (Bug::SyncAnsweredAtOnce, 99),
+    (Bug::OldConnectionNotFenced, 411),
+    (Bug::FailedSyncIgnored, 35),
+    (Bug::LogNotChecked, 37),
+    (Bug::DamageTakenForTornTail, 25),
+    (Bug::SnapshotNotChecked, 14),
 ];
 
 /// How a bug was found.
