@@ -21,7 +21,7 @@ const HINTS: &[(Bug, u64)] = &[
     (Bug::HistoryKeepsGap, 202),
     (Bug::AcceptedEpochNotSaved, 14),
     (Bug::TruncSkipped, 52),
-    (Bug::SyncAppliesUncommitted, 21),
+    (Bug::SyncAppliesUncommitted, 116),
     (Bug::SyncAnsweredAtOnce, 99),
     (Bug::OldConnectionNotFenced, 411),
     (Bug::FailedSyncIgnored, 35),
