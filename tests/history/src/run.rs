@@ -9,6 +9,8 @@ use ensemble::tree;
 use support::rng::{Rng, fresh_seed};
 use support::wait;
 
+use wire::txn::TxnEntry;
+
 use crate::check::{linear, report, survival, zxids};
 use crate::cluster::{Cluster, SETTLE_LIMIT};
 use crate::committed::{Committed, ServerLog, merge};
@@ -21,6 +23,8 @@ use crate::workload::{self, Workload};
 /// Clients at a time: more than servers, so that every server has some.
 const CLIENTS: usize = 6;
 
+/// Tries to read a log that is being written.
+const READ_TRIES: usize = 20;
 /// Acknowledged writes between two faults.
 const BETWEEN: u64 = 60;
 
@@ -81,6 +85,8 @@ pub fn run(plan: Plan) {
     let workload = Workload::start(&cluster.addrs(), CLIENTS, rng.next_u64());
     workload.progress().wait_writes(BETWEEN, BETWEEN_LIMIT);
     let mut inflicted: BTreeMap<Fault, usize> = BTreeMap::new();
+    let mut archive = Archive::default();
+    archive.note(&cluster);
     for fault in (0..rounds).flat_map(|_| Fault::shuffled(&mut rng)).collect::<Vec<_>>() {
         let begun = Instant::now();
         match fault.inflict(&mut cluster, workload.progress(), &mut rng) {
@@ -92,6 +98,7 @@ pub fn run(plan: Plan) {
         }
         cluster.wait_settled();
         workload.progress().wait_writes(BETWEEN, BETWEEN_LIMIT);
+        archive.note(&cluster);
     }
     let missing: Vec<&Fault> = Fault::ALL.iter().filter(|fault| !inflicted.contains_key(fault)).collect();
     assert!(missing.is_empty(), "planned, and did not take place: {missing:?}");
@@ -100,11 +107,11 @@ pub fn run(plan: Plan) {
         "{servers} servers: longest pause between two acknowledged writes: {:?}",
         workload.progress().longest_gap()
     );
-    check(servers, &end(cluster, workload));
+    check(servers, &end(cluster, workload, archive));
 }
 
 /// Stops the clients, reads what every server holds, kills them all and reads their logs.
-fn end(mut cluster: Cluster, workload: Workload) -> Remains {
+fn end(mut cluster: Cluster, workload: Workload, mut archive: Archive) -> Remains {
     let recorded = workload.finish();
     let sum = |of: fn(&crate::client::Recorded) -> usize| recorded.iter().map(of).sum::<usize>();
     println!(
@@ -121,8 +128,34 @@ fn end(mut cluster: Cluster, workload: Workload) -> Remains {
     wait_logged(&cluster, upto);
     cluster.kill_all();
     let read = |id: u8| ServerLog::read(id, &cluster.server(id).data_dir()).unwrap_or_else(|e| panic!("{e}"));
-    let logs = cluster.ids().into_iter().map(read).collect();
+    let logs = cluster.ids().into_iter().map(|id| archive.complete(read(id))).collect();
     Remains { operations, trees, logs, upto }
+}
+
+/// What servers had in their logs in the course of the run: a server that a leader sends a snapshot gives up the logs it had.
+#[derive(Debug, Default)]
+struct Archive(BTreeMap<u8, BTreeMap<i64, TxnEntry>>);
+
+impl Archive {
+    /// Reads every log. While it is being written it may not be readable; there is always a next time.
+    fn note(&mut self, cluster: &Cluster) {
+        for id in cluster.ids() {
+            let dir = cluster.server(id).data_dir();
+            if let Some(log) = (0..READ_TRIES).find_map(|_| ServerLog::read(id, &dir).ok()) {
+                self.0.entry(id).or_default().extend(log.entries);
+            }
+        }
+    }
+
+    /// Puts in front of a log what its server had given up.
+    fn complete(&mut self, mut log: ServerLog) -> ServerLog {
+        let mut earlier = self.0.remove(&log.id).unwrap_or_default();
+        if let Some(&first) = log.entries.keys().next() {
+            earlier.split_off(&first);
+        }
+        log.entries.append(&mut earlier);
+        log
+    }
 }
 
 /// Waits until every server's log holds what it has applied: a follower applies what a quorum has logged, which need not
