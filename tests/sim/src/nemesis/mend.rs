@@ -107,7 +107,9 @@ impl World {
         let (fault_pending, damaged) = (std::mem::take(&mut host.fault_pending), host.damaged);
         self.setup.disk(sid).heal();
         self.count("starts refused");
-        if fault_pending {
+        if reason.contains("no space left") {
+            // A start that has to write needs room; whoever supervises it tries again.
+        } else if fault_pending {
             self.count("read failures at start");
         } else if damaged {
             self.replace_disk(sid);
