@@ -40,8 +40,8 @@ const TASK_DELAY_US_MAX: i64 = 60;
 const DRIVER_DELAY_US_MAX: i64 = 80;
 /// Between two pieces of a streamed snapshot, µs.
 const STREAM_PAUSE_US: i64 = 200;
-/// A report of progress on a link at most so often, µs (`node::limits::LINK_PROGRESS_EVERY`).
-const PROGRESS_EVERY_US: i64 = 1_000_000;
+/// A report of progress on a link at most so often, µs: `node::limits::LINK_PROGRESS_EVERY` on the scale of a tick of 100 ms.
+const PROGRESS_EVERY_US: i64 = 100_000;
 /// The wall clock at the start of a run, ms since 1970.
 const WALL_START_MS: i64 = 1_700_000_000_000;
 
