@@ -26,7 +26,8 @@ const ELECTION_CONNECT_MS: u32 = 1000;
 /// Transactions between two snapshots: few enough for several in a run.
 const SNAP_COUNT: u32 = 1000;
 
-/// Snapshots kept, and with them all logs: the check replays the whole history.
+/// Snapshots kept, and with them the logs, but for those that a leader's snapshot replaces: the check replays the whole
+/// history.
 const SNAPSHOTS_KEPT: u32 = 1_000_000;
 
 /// How far the log is extended at a time, KiB: a full disk is to be felt after a few transactions.

@@ -178,7 +178,6 @@ pub struct Server {
     pub disk: Disk,
     background_planned: bool,
     recovery: Recovery,
-    setup: Arc<Setup>,
     clock: Clock,
     now_us: i64,
     swept_us: i64,
@@ -246,7 +245,6 @@ impl Server {
             disk: Disk::new(work, setup.sync_us, rng.fork("disk")),
             background_planned: false,
             recovery,
-            setup: setup.clone(),
             clock,
             now_us,
             swept_us: now_us,
@@ -274,12 +272,6 @@ impl Server {
     /// Sets the clocks.
     pub fn set_clock(&mut self, clock: Clock) {
         self.clock = clock;
-    }
-
-    /// Its clocks.
-    #[must_use]
-    pub fn clock(&self) -> Clock {
-        self.clock
     }
 
     /// In which role it serves, if it does.

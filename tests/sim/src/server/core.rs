@@ -5,7 +5,6 @@ use crate::conns::ConnTask;
 use crate::disk::Job;
 use crate::links::Link;
 use crate::observe::Observation;
-use crate::setup::Setup;
 use node::disk_work::History;
 use node::outbox::Attached;
 use replica::{Action, CloseReason, Input, ServingRole};
@@ -139,11 +138,5 @@ impl Server {
             ("jobs of the disk", self.disk.queued(), replica::limits::INTERNAL_INPUTS_MAX),
         ];
         self.checks.lock().see(&Observation::Queues { server: self.sid, queues: &queues });
-    }
-
-    /// Settings it runs with.
-    #[must_use]
-    pub fn setup(&self) -> &Setup {
-        &self.setup
     }
 }
