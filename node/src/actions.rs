@@ -5,7 +5,6 @@
 //! the disk) flushes the appends first.
 
 use crate::clients::{Clients, SharedClients};
-use crate::connection::Conn;
 use crate::disk::{DiskQueue, History, Job};
 use crate::election_conn::ElectionNet;
 use crate::exit;
@@ -89,19 +88,10 @@ impl Hands {
         self.own.pop_front()
     }
 
-    /// Takes a client's connection in.
-    pub fn add_client(&mut self, conn: Arc<Conn>) {
-        self.clients.lock().add(conn);
-    }
-
-    /// Forgets a client's connection.
-    pub fn remove_client(&mut self, conn: ConnId) {
-        self.clients.lock().remove(conn);
-    }
-
-    /// The session of a connection, if it was active since the last sweep.
-    pub fn take_touched_of(&mut self, conn: ConnId) -> Option<SessionId> {
-        self.clients.lock().take_touched_of(conn)
+    /// The clients, shared with the core's event sink.
+    #[must_use]
+    pub fn clients(&self) -> SharedClients {
+        self.clients.clone()
     }
 
     /// The sessions that were active since the last call.

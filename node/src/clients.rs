@@ -2,8 +2,9 @@
 
 use crate::connection::Conn;
 use crate::outbox::{Attached, Wake};
+use crate::shared::ClientInput;
 use parking_lot::Mutex;
-use replica::CloseReason;
+use replica::{CloseReason, Input};
 use std::collections::HashMap;
 use std::sync::Arc;
 use tree::ConnId;
@@ -73,6 +74,31 @@ impl Clients {
         let mut sessions: Vec<SessionId> = active.map(|client| client.session).collect();
         sessions.sort_unstable();
         sessions
+    }
+
+    /// Gives the core what connections have for it.
+    pub fn take_in(clients: &Mutex<Clients>, item: ClientInput, mut step: impl FnMut(Input)) {
+        match item {
+            ClientInput::Connect { conn, request, identities } => {
+                let id = conn.id;
+                clients.lock().add(conn);
+                step(Input::Connect { conn: id, request, identities });
+            }
+            ClientInput::Requests { conn, session, identities, requests } => {
+                for (header, body) in requests {
+                    step(Input::Request { conn, session, header, body, identities: identities.clone() });
+                }
+            }
+            ClientInput::Gone(conn) => {
+                // The last sign of life counts, although no sweep will find it any more: else the session expires early.
+                let touched = clients.lock().take_touched_of(conn);
+                if let Some(session) = touched {
+                    step(Input::Touched(vec![session]));
+                }
+                clients.lock().remove(conn);
+                step(Input::ConnGone(conn));
+            }
+        }
     }
 
     /// Wakes every connection that was appended to since the last call, each once.

@@ -6,6 +6,7 @@
 //! disk's queue, the wake-ups of connections and links) happens once, at the end of the batch.
 
 use crate::actions::{Hands, Outcome};
+use crate::clients::Clients;
 use crate::clock;
 use crate::inbox::Internal;
 use crate::limits::{DISK_QUEUE_BYTES_MAX, DISK_QUEUE_PAUSE, STATUS_PAUSE_MS, STATUS_SESSIONS_PER_MS, SWEEP_MAX};
@@ -164,27 +165,8 @@ impl Driver {
     }
 
     fn take_client(&mut self, item: ClientInput) {
-        match item {
-            ClientInput::Connect { conn, request, identities } => {
-                let id = conn.id;
-                self.hands.add_client(conn);
-                self.step(Input::Connect { conn: id, request, identities });
-            }
-            ClientInput::Requests { conn, session, identities, requests } => {
-                for (header, body) in requests {
-                    let identities = identities.clone();
-                    self.step(Input::Request { conn, session, header, body, identities });
-                }
-            }
-            ClientInput::Gone(conn) => {
-                // The last sign of life counts, although no sweep will find it any more: else the session expires early.
-                if let Some(session) = self.hands.take_touched_of(conn) {
-                    self.step(Input::Touched(vec![session]));
-                }
-                self.hands.remove_client(conn);
-                self.step(Input::ConnGone(conn));
-            }
-        }
+        let clients = self.hands.clients();
+        Clients::take_in(&clients, item, |input| self.step(input));
     }
 
     /// Sweeps for active sessions and tells the core the time, where it is due.

@@ -135,6 +135,8 @@ bugs! {
     FollowerEndsSession, "follower-ends-session",
         "A follower ends a session when its connection is gone instead of leaving that to the leader's clock.",
         "plausible";
+    TouchesDropped, "touches-dropped",
+        "A follower answers the leader's pings without the sessions that were active on it.", "plausible";
     NewLeaderGrantsNothing, "new-leader-grants-nothing",
         "A new leader gives the sessions it takes over no time to report.", "plausible";
     ServesWithoutLeader, "serves-without-leader",

@@ -7,6 +7,7 @@ use crate::pipeline::Submission;
 use crate::replica::{Engine, Replica};
 use crate::tracker::Owner;
 use bytes::Bytes;
+use planted::Bug;
 use wire::client::OpCode;
 use wire::quorum::{ForwardedRequest, PacketType, QuorumPacket, decode_touched, encode_touched};
 use wire::{DecodeError, ErrorCode, Id, Reader, SessionId, Writer, Xid, Zxid};
@@ -140,7 +141,10 @@ impl Replica {
     /// The leader's heartbeat takes the sessions that were touched since the last one back with it. The data are never null:
     /// a Java leader dereferences them.
     fn on_ping(&mut self, link: LinkId, zxid: Zxid, out: &mut Vec<Action>) {
-        let touched: Vec<(SessionId, i32)> = std::mem::take(&mut self.touched).into_iter().collect();
+        let mut touched: Vec<(SessionId, i32)> = std::mem::take(&mut self.touched).into_iter().collect();
+        if planted::is(Bug::TouchesDropped) {
+            touched.clear();
+        }
         let packet = QuorumPacket::with_data(PacketType::Ping, zxid, encode_touched(&touched));
         out.push(Action::Send { link, packet });
     }

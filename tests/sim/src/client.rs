@@ -43,9 +43,9 @@ pub enum ClientInput<'a> {
     Bytes(&'a [u8]),
     /// The connection is gone, or never stood.
     Closed,
-    /// From here on: finish what is open, then do one write and one read on every server in turn, and then nothing but stay
-    /// alive. Each further one starts another round.
-    Calm,
+    /// From here on: finish what is open, then do one write and one read on each of these servers in turn, and then nothing
+    /// but stay alive. Each further one starts another round.
+    Calm(&'a [ServerId]),
 }
 
 /// What a client wants done, in the order given.
@@ -187,8 +187,8 @@ impl Client {
             ClientInput::Connected(conn) => self.on_connected(conn, &mut io),
             ClientInput::Bytes(bytes) => self.on_bytes(bytes, &mut io),
             ClientInput::Closed => self.lose_connection(&mut io),
-            ClientInput::Calm => {
-                self.calm = Some(Calm { to_visit: self.servers.iter().copied().collect(), sent: false });
+            ClientInput::Calm(servers) => {
+                self.calm = Some(Calm { to_visit: servers.iter().copied().collect(), sent: false });
                 self.progress.visited.clear();
             }
         }

@@ -37,6 +37,7 @@ impl Coverage {
         "disks full",
         "disks replaced",
         "pauses",
+        "minorities left broken",
         "clock jumps",
         "starts refused",
         "sessions moved",

@@ -32,6 +32,7 @@ pub struct Model {
     committed: Vec<TxnNo>,
     znodes: Znodes,
     impossible: Option<String>,
+    report_us: Option<i64>,
     // --- of the latest observation only ---
     txn: Option<TxnNo>,
     delivered: Option<(ServerId, usize)>,
@@ -71,10 +72,25 @@ impl Model {
             committed: Vec::new(),
             znodes: Znodes::new(),
             impossible: None,
+            report_us: None,
             txn: None,
             delivered: None,
             given_up: Vec::new(),
         }
+    }
+
+    /// Sets how long a learner can stay with a leader that its reports do not reach, simulated µs: each of the two ends the
+    /// link after `syncLimit`.
+    #[must_use]
+    pub fn with_report_us(mut self, report_us: i64) -> Model {
+        self.report_us = Some(report_us);
+        self
+    }
+
+    /// See [`Model::with_report_us`]; `None` where it is not known.
+    #[must_use]
+    pub fn report_us(&self) -> Option<i64> {
+        self.report_us
     }
 
     // --- getters ---------------------------------------------------------------------------------------------------
@@ -252,6 +268,7 @@ impl Model {
                 self.given_up = view(servers, server)?.snapshot_saved(zxid, ledger);
             }
             Observation::Stopped { server } => view(servers, server)?.stopped(),
+            Observation::Paused { server, is_paused } => view(servers, server)?.paused(is_paused, self.now_us),
             _ => {}
         }
         Ok(())

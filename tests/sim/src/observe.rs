@@ -105,6 +105,13 @@ pub enum Observation<'a> {
         /// Which.
         server: ServerId,
     },
+    /// A server's process stands still (SIGSTOP), or goes on.
+    Paused {
+        /// Which.
+        server: ServerId,
+        /// Whether it stands still now.
+        is_paused: bool,
+    },
     /// A server applied a committed transaction.
     Applied {
         /// Which.
@@ -354,6 +361,8 @@ impl std::fmt::Display for Observation<'_> {
                 write!(f, "server {server} serves as {role:?} in epoch {epoch} from {} on", tree.last_zxid())
             }
             Observation::Stopped { server } => write!(f, "server {server} stops serving"),
+            Observation::Paused { server, is_paused: true } => write!(f, "server {server} stands still"),
+            Observation::Paused { server, is_paused: false } => write!(f, "server {server} goes on"),
             Observation::Applied { server, entry, .. } => {
                 let TxnEntry { header, txn, .. } = entry;
                 let (session, cxid) = (header.session, header.cxid);

@@ -47,6 +47,14 @@ pub struct Setup {
 }
 
 impl Setup {
+    /// How long a learner can stay with a leader that its reports do not reach, µs: the leader ends the link `syncLimit`
+    /// after the last word, the learner notices no later than another `syncLimit` after that. Two ticks more for rounding,
+    /// and a tenth for clocks that run slowly.
+    #[must_use]
+    pub fn report_us(&self) -> i64 {
+        (2 * self.sync_limit_ticks + 2) * self.tick_ms * 1100
+    }
+
     /// Where a server keeps its data.
     #[must_use]
     pub fn dirs() -> DataDirs {

@@ -6,7 +6,7 @@ use crate::report::{failure, say};
 use crate::run::{Report, Run};
 use parking_lot::Mutex;
 use planted::Bug;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -111,13 +111,14 @@ impl Sweep {
     pub fn show(&self, is_terminal: bool) -> bool {
         let started = Instant::now();
         say(&format!("{} seeds from {} on, {} at a time", self.seeds, self.start, self.jobs));
-        let told = Mutex::new((started, 0));
+        let told = Mutex::new((started, BTreeSet::new()));
         let outcome = self.execute(|outcome| {
             let (at, failures) = &mut *told.lock();
-            for (run, report) in outcome.failures.iter().skip(*failures) {
-                say(&format!("{}{}", if is_terminal { "\n" } else { "" }, failure(run, report)));
+            for (run, report) in &outcome.failures {
+                if failures.len() < FAILURES_SHOWN_MAX && failures.insert(run.seed) {
+                    say(&format!("{}{}", if is_terminal { "\n" } else { "" }, failure(run, report)));
+                }
             }
-            *failures = outcome.failures.len();
             let pause = if is_terminal { Duration::from_millis(200) } else { PROGRESS_EVERY };
             if at.elapsed() >= pause {
                 *at = Instant::now();
@@ -128,7 +129,7 @@ impl Sweep {
         if is_terminal {
             say("");
         }
-        self.tell(&outcome, started)
+        self.tell(&outcome, &told.into_inner().1, started)
     }
 
     fn progress(&self, outcome: &Outcome, started: Instant, is_terminal: bool) {
@@ -151,8 +152,10 @@ impl Sweep {
         }
     }
 
-    fn tell(&self, outcome: &Outcome, started: Instant) -> bool {
-        for (run, report) in outcome.failures.iter().take(FAILURES_SHOWN_MAX) {
+    /// Tells how it ended; of failures that nobody was told of while it ran, too.
+    fn tell(&self, outcome: &Outcome, told: &BTreeSet<u64>, started: Instant) -> bool {
+        let untold = outcome.failures.iter().filter(|(run, _)| !told.contains(&run.seed));
+        for (run, report) in untold.take(FAILURES_SHOWN_MAX.saturating_sub(told.len())) {
             say(&failure(run, report));
         }
         if let Some((run, report)) = outcome.failures.first() {

@@ -1,7 +1,7 @@
 //! The world of one run: servers, clients, network and time, and the loop that lets one event happen after the other.
 //!
-//! Phase 1 lets faults happen and checks safety. Phase 2 mends everything and demands progress: every client gets a write
-//! and a read through every server, and in the end all servers hold the same.
+//! Phase 1 lets faults happen and checks safety. Phase 2 mends a majority, then everything, and demands progress of what is
+//! mended: every client gets a write and a read through every such server, and in the end all servers hold the same.
 
 mod calm;
 mod clients;
@@ -21,7 +21,7 @@ use crate::setup::Setup;
 use crate::trace::Trace;
 use bytes::Bytes;
 use parking_lot::Mutex;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use store::testing::Keep;
 use wire::ServerId;
@@ -100,9 +100,16 @@ struct ClientHost {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
+    /// Phase 1.
     Faults,
-    Calm { since_us: i64 },
-    Rest { since_us: i64 },
+    /// Phase 2: at first perhaps with a minority that stays broken.
+    Calm {
+        since_us: i64,
+    },
+    /// The clients are gone.
+    Rest {
+        since_us: i64,
+    },
     Over,
 }
 
@@ -120,6 +127,8 @@ pub struct World {
     clients: BTreeMap<ClientId, ClientHost>,
     phase: Phase,
     phase_us: i64,
+    /// Servers that phase 2 has not mended yet.
+    left_broken: BTreeSet<ServerId>,
     trace: Trace,
     actions: Vec<ClientAction>,
     /// Votes that wait for a connection, by sender and receiver.
@@ -132,7 +141,7 @@ impl World {
     pub fn new(seed: u64, less: &Less) -> World {
         let plan = Plan::draw(seed, less);
         let mut rng = Rng::new(seed ^ 0x5eed);
-        let model = Model::new(plan.voters.clone(), plan.observers.clone());
+        let model = Model::new(plan.voters.clone(), plan.observers.clone()).with_report_us(plan.setup.report_us());
         let servers: Vec<ServerId> = plan.servers().collect();
         let nemesis = Nemesis::new(&plan, rng.fork("nemesis"));
         let mut clocks = rng.fork("clocks");
@@ -159,6 +168,7 @@ impl World {
             clients,
             phase: Phase::Faults,
             phase_us: plan.phase_us,
+            left_broken: BTreeSet::new(),
             trace: Trace::default(),
             actions: Vec::new(),
             waiting_votes: BTreeMap::new(),
@@ -240,7 +250,10 @@ impl World {
                     self.agenda.plan(self.now_us + pause_us, Event::Fault);
                 }
             }
-            Event::Undo(undo) => self.undo(undo),
+            // Phase 2 has ended every fault by itself; some it has begun anew.
+            Event::Undo(undo) if self.phase == Phase::Faults => self.undo(undo),
+            Event::Undo(_) => {}
+            Event::Restart(sid) if self.left_broken.contains(&sid) => {}
             Event::Restart(sid) => self.start(sid),
             Event::Calm => self.calm(),
             Event::Look => self.look(),

@@ -89,6 +89,10 @@ impl Bench {
         self.see(&Observation::Stopped { server: ServerId(sid) })
     }
 
+    pub(super) fn pause(self, sid: i64, is_paused: bool) -> Bench {
+        self.see(&Observation::Paused { server: ServerId(sid), is_paused })
+    }
+
     pub(super) fn append(self, sid: i64, entry: &TxnEntry, own: bool) -> Bench {
         let proposal = Proposal { zxid: entry.zxid(), bytes: entry.bytes.clone() };
         self.see(&Observation::Appended { server: ServerId(sid), proposal: &proposal, own })

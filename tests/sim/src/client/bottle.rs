@@ -178,8 +178,9 @@ impl Bottle {
 
     /// Lets every client visit every server, nothing breaking meanwhile. Answers whether all of them came to rest.
     pub fn settle(&mut self, rounds: usize) -> bool {
+        let servers: Vec<ServerId> = (0..self.servers.len()).map(sid).collect();
         for client in 0..self.clients.len() {
-            self.step(client, ClientInput::Calm);
+            self.step(client, ClientInput::Calm(&servers));
         }
         for _ in 0..rounds {
             if self.checks.violation.is_some() || self.clients.iter().all(Client::is_idle) {

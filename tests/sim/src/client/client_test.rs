@@ -279,7 +279,7 @@ fn calm_means_a_write_and_a_read_on_every_server() {
     let mut script = watching();
     // What is open is finished first; the request on its way is answered.
     let (header, _) = script.request();
-    script.step(ClientInput::Calm);
+    script.step(ClientInput::Calm(&[ServerId(1), ServerId(2), ServerId(3)]));
     script.step(ClientInput::Bytes(&data_reply(header.xid, 9)));
     let mut zxid = 9;
     while !script.client.is_idle() {

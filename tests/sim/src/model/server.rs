@@ -33,6 +33,8 @@ impl Service {
 #[derive(Debug, Default)]
 pub struct ServerView {
     up: bool,
+    is_paused: bool,
+    went_on_us: i64,
     /// Whether it served when it died: then no cut of its log was under way.
     died_serving: bool,
     /// What the disk would give back if nothing were lost, snapshots included.
@@ -89,6 +91,12 @@ impl ServerView {
         self.epochs
     }
 
+    /// Since when its process has not stood still, simulated µs; `None` while it does.
+    #[must_use]
+    pub fn runs_since_us(&self) -> Option<i64> {
+        (!self.is_paused).then_some(self.went_on_us)
+    }
+
     /// How it serves, if it does.
     #[must_use]
     pub fn service(&self) -> Option<Service> {
@@ -105,6 +113,10 @@ impl ServerView {
     }
 
     // --- events ----------------------------------------------------------------------------------------------------
+
+    pub(super) fn paused(&mut self, is_paused: bool, now_us: i64) {
+        (self.is_paused, self.went_on_us) = (is_paused, now_us);
+    }
 
     /// Answers what was durable and is gone.
     pub(super) fn recovered(
@@ -135,7 +147,7 @@ impl ServerView {
     }
 
     pub(super) fn died(&mut self) {
-        (self.up, self.died_serving) = (false, self.service.take().is_some());
+        (self.up, self.is_paused, self.died_serving) = (false, false, self.service.take().is_some());
     }
 
     /// Answers what was durable and is gone.

@@ -1,7 +1,9 @@
 //! How it ends.
 
 use super::Undo;
+use crate::observe::Observation;
 use crate::world::{Event, World};
+use std::collections::{BTreeSet, VecDeque};
 use store::testing::Keep;
 use wire::ServerId;
 
@@ -29,7 +31,9 @@ impl World {
 
     pub(super) fn go_on(&mut self, sid: ServerId, incarnation: u32) {
         let Some(host) = self.hosts.get_mut(&sid).filter(|host| host.incarnation == incarnation) else { return };
-        for event in host.held.take().unwrap_or_default() {
+        let Some(held) = host.held.take() else { return };
+        self.checks.lock().see(&Observation::Paused { server: sid, is_paused: false });
+        for event in held {
             // It may end over one of them.
             if self.hosts.get(&sid).is_some_and(|host| host.incarnation == incarnation && host.process.is_some()) {
                 self.tell(sid, event);
@@ -64,6 +68,46 @@ impl World {
             self.undo(Undo::Pause(sid, incarnation));
             self.setup.disk(sid).heal();
             self.agenda.plan(self.now_us + 1000, Event::Restart(sid));
+        }
+    }
+
+    /// Of a mended ensemble a minority stays out, perhaps: servers that are down, cut off from the others, or stand still.
+    /// The servers that do. One whose disk has lost something does not vote before it has caught up, so it is one of the
+    /// minority without being broken.
+    pub(crate) fn break_minority(&mut self) -> BTreeSet<ServerId> {
+        let forgetful = if self.may_forget() { None } else { self.nemesis.forgetful };
+        let rng = &mut self.nemesis.rng;
+        let mut sids: Vec<ServerId> = self.nemesis.voters.iter().copied().collect();
+        let most = (sids.len().saturating_sub(1) / 2).saturating_sub(usize::from(forgetful.is_some()));
+        sids.retain(|sid| Some(*sid) != forgetful);
+        if most == 0 || rng.chance(40) {
+            return BTreeSet::new();
+        }
+        rng.shuffle(&mut sids);
+        sids.truncate(rng.range(1, most as i64) as usize);
+        self.count("minorities left broken");
+        for sid in sids.iter().copied() {
+            match self.nemesis.rng.below(3) {
+                0 => {
+                    let (keep, _) = self.nemesis.draw_keep(false);
+                    self.end_with(sid, keep);
+                }
+                1 => self.cut_off(sid),
+                _ => {
+                    if let Some(host) = self.hosts.get_mut(&sid) {
+                        host.held = Some(VecDeque::new());
+                    }
+                    self.checks.lock().see(&Observation::Paused { server: sid, is_paused: true });
+                }
+            }
+        }
+        sids.into_iter().collect()
+    }
+
+    fn cut_off(&mut self, sid: ServerId) {
+        for other in self.hosts.keys().copied().filter(|other| *other != sid) {
+            self.net.block(sid, other);
+            self.net.block(other, sid);
         }
     }
 

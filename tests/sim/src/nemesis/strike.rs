@@ -286,6 +286,7 @@ impl World {
         let Some(host) = self.hosts.get_mut(&sid).filter(|host| host.held.is_none()) else { return };
         host.held = Some(VecDeque::new());
         let incarnation = host.incarnation;
+        self.checks.lock().see(&Observation::Paused { server: sid, is_paused: true });
         self.count("pauses");
         self.plan_undo(Undo::Pause(sid, incarnation));
     }

@@ -3,8 +3,8 @@
 use super::{DRIVER_DELAY_US_MAX, Effect, Server, ServerEvent};
 use crate::conns::ConnTask;
 use crate::network::PipeId;
+use node::clients::Clients;
 use node::shared::ClientInput;
-use replica::Input;
 use tree::ConnId;
 
 impl Server {
@@ -45,28 +45,8 @@ impl Server {
         self.call_driver();
     }
 
-    /// `Driver::take_client`.
     pub(super) fn take_client(&mut self, input: ClientInput) {
-        match input {
-            ClientInput::Connect { conn, request, identities } => {
-                let id = conn.id;
-                self.clients.lock().add(conn);
-                self.step(Input::Connect { conn: id, request, identities });
-            }
-            ClientInput::Requests { conn, session, identities, requests } => {
-                for (header, body) in requests {
-                    let identities = identities.clone();
-                    self.step(Input::Request { conn, session, header, body, identities });
-                }
-            }
-            ClientInput::Gone(conn) => {
-                let touched = self.clients.lock().take_touched_of(conn);
-                if let Some(session) = touched {
-                    self.step(Input::Touched(vec![session]));
-                }
-                self.clients.lock().remove(conn);
-                self.step(Input::ConnGone(conn));
-            }
-        }
+        let clients = self.clients.clone();
+        Clients::take_in(&clients, input, |input| self.step(input));
     }
 }

@@ -1,19 +1,26 @@
-//! Phase 2: everything is mended, and everything must go well.
+//! Phase 2: a majority is mended, then everything, and what is mended must go well.
 
-use super::{CALM_LOOK_US, CALM_US_MAX, Event, Phase, World};
+use super::{CALM_LOOK_US, CALM_US_MAX, Event, Host, Phase, World};
 use crate::client::ClientInput;
 use crate::network::{Delivery, Holder};
 use crate::observe::Observation;
-use wire::Zxid;
+use wire::{ServerId, Zxid};
 
 impl World {
+    /// Phase 2 begins: a majority is mended, or everything.
     pub(super) fn calm(&mut self) {
         self.mend();
-        self.phase = Phase::Calm { since_us: self.now_us };
-        for id in self.clients.keys().copied().collect::<Vec<_>>() {
-            self.drive(id, ClientInput::Calm);
-        }
+        self.left_broken = self.break_minority();
+        self.demand_progress();
         self.agenda.plan(self.now_us + CALM_LOOK_US, Event::Look);
+    }
+
+    fn demand_progress(&mut self) {
+        self.phase = Phase::Calm { since_us: self.now_us };
+        let whole: Vec<ServerId> = self.hosts.keys().copied().filter(|sid| !self.left_broken.contains(sid)).collect();
+        for id in self.clients.keys().copied().collect::<Vec<_>>() {
+            self.drive(id, ClientInput::Calm(&whole));
+        }
     }
 
     pub(super) fn look(&mut self) {
@@ -24,10 +31,10 @@ impl World {
         }
         match self.phase {
             Phase::Calm { since_us } => {
-                let all_serve =
-                    self.hosts.values().all(|host| host.process.as_ref().is_some_and(|server| server.role().is_some()));
+                let serves = |host: &Host| host.process.as_ref().is_some_and(|server| server.role().is_some());
+                let all_serve = self.hosts.iter().all(|(sid, host)| self.left_broken.contains(sid) || serves(host));
                 if all_serve && self.clients.values().all(|host| host.client.is_idle()) {
-                    self.rest();
+                    self.go_on_from_calm();
                 } else if self.now_us - since_us > CALM_US_MAX {
                     self.give_up("every server serves and every client gets a write and a read through every server");
                 }
@@ -42,6 +49,16 @@ impl World {
             Phase::Faults | Phase::Over => return,
         }
         self.agenda.plan(self.now_us + CALM_LOOK_US, Event::Look);
+    }
+
+    /// What is mended does its work: the rest is mended too, or there is no rest.
+    fn go_on_from_calm(&mut self) {
+        if self.left_broken.is_empty() {
+            return self.rest();
+        }
+        self.left_broken.clear();
+        self.mend();
+        self.demand_progress();
     }
 
     /// The clients go; what their sessions leave behind is cleared away by the servers.
@@ -92,8 +109,12 @@ impl World {
         let busy: Vec<u32> =
             self.clients.iter().filter(|(_, host)| !host.client.is_idle()).map(|(id, _)| id.0).collect();
         let seconds = CALM_US_MAX / 1_000_000;
+        let mended = match self.left_broken.len() {
+            0 => "everything".to_owned(),
+            _ => format!("everything but {:?}", self.left_broken),
+        };
         let message = format!(
-            "{seconds} s after everything was mended it still does not hold that {wanted}{found}; clients not done: {busy:?}"
+            "{seconds} s after {mended} was mended it still does not hold that {wanted}{found}; clients not done: {busy:?}"
         );
         self.checks.lock().fail("liveness", message);
     }
