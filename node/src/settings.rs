@@ -172,6 +172,7 @@ pub fn replica(config: &Config) -> replica::Settings {
         snap_bytes: kib(settings.snap_size_limit_kb).unwrap_or(0),
         jitter_seed: RandomState::new().hash_one(me.0),
         commit_log_count: count(settings.commit_log_count),
+        counter_max: Zxid::COUNTER_MAX,
         notification_interval_ms_min: settings.notification_interval_ms_min,
         notification_interval_ms_max: settings.notification_interval_ms_max,
     }

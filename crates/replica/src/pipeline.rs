@@ -107,7 +107,7 @@ impl Replica {
     /// that forwarded it waits for one.
     pub(crate) fn propose(&mut self, now: Now, submission: Submission<'_>, out: &mut Vec<Action>) {
         let Some(zxid) = self.next_zxid() else {
-            self.step_down(now, "the epoch's transaction counter is used up".to_owned(), out);
+            self.used_up = true;
             return;
         };
         let Submission { session, cxid, opcode, body, identities, owner } = submission;
@@ -133,7 +133,7 @@ impl Replica {
         out: &mut Vec<Action>,
     ) {
         let Some(zxid) = self.next_zxid() else {
-            self.step_down(now, "the epoch's transaction counter is used up".to_owned(), out);
+            self.used_up = true;
             return;
         };
         let header = TxnHeader { session, cxid, zxid, time: now.wall };
@@ -172,7 +172,7 @@ impl Replica {
         }
     }
 
-    fn step_down(&mut self, now: Now, reason: String, out: &mut Vec<Action>) {
+    pub(crate) fn step_down(&mut self, now: Now, reason: String, out: &mut Vec<Action>) {
         if let Engine::Ensemble(peer) = &mut self.engine {
             let mut actions = Vec::new();
             peer.step_down(now.mono, reason, &mut actions);

@@ -76,6 +76,9 @@ pub struct Replica {
     pub(crate) syncs: VecDeque<ConnId>,
     /// Learner only: who waits for the leader's word on a session.
     pub(crate) revalidations: HashMap<SessionId, ConnId>,
+    /// Leader only: the epoch has no zxid left. The leadership ends with the next step, when what this one has proposed is on
+    /// its way to the log: what a server has not begun to log it does not apply.
+    pub(crate) used_up: bool,
     pub(crate) next_session: i64,
     pub(crate) reaper: Reaper,
     pub(crate) snapshots: SnapshotSchedule,
@@ -106,6 +109,7 @@ impl Replica {
                         ..ElectionSettings::default()
                     },
                     commit_log_count: settings.commit_log_count,
+                    counter_max: settings.counter_max,
                 };
                 let Recovered { last_zxid, epochs, history } = recovered;
                 Engine::Ensemble(Box::new(Peer::new(peer, PeerStart { last_zxid, epochs, history })))
@@ -126,6 +130,7 @@ impl Replica {
             conns: Conns::default(),
             syncs: VecDeque::new(),
             revalidations: HashMap::new(),
+            used_up: false,
             next_session: 0,
             received: None,
             events: Events::default(),
@@ -148,6 +153,9 @@ impl Replica {
 
     /// Takes one input.
     pub fn step(&mut self, now: Now, input: Input, out: &mut Vec<Action>) {
+        if self.used_up {
+            self.step_down(now, "the epoch's transaction counter is used up".to_owned(), out);
+        }
         self.forgive_stall(now);
         match input {
             Input::Connect { conn, request, identities } => self.on_connect(now, conn, request, identities, out),
@@ -194,6 +202,10 @@ impl Replica {
     /// When [`Input::Deadline`] is wanted, monotonic ms.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Millis> {
+        if self.used_up {
+            // At once.
+            return Some(Millis(0));
+        }
         let peer = match &self.engine {
             Engine::Standalone(_) => None,
             Engine::Ensemble(peer) => peer.next_deadline(),
@@ -378,6 +390,7 @@ impl Replica {
         self.conns.clear();
         self.syncs.clear();
         self.revalidations.clear();
+        self.used_up = false;
         if self.serving.take().is_some() {
             out.push(Action::StopServing);
         }

@@ -50,6 +50,8 @@ pub struct Settings {
     pub jitter_seed: u64,
     /// `commitLogCount`: committed transactions kept for learners that were away, at least.
     pub commit_log_count: usize,
+    /// Transactions of one epoch, [`wire::Zxid::COUNTER_MAX`]; less where the roll-over is tried out.
+    pub counter_max: u32,
     /// `fastleader.minNotificationInterval`, ms.
     pub notification_interval_ms_min: i64,
     /// `fastleader.maxNotificationInterval`, ms.

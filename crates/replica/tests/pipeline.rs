@@ -154,6 +154,34 @@ fn a_session_moves_between_servers_and_survives_the_leader() {
     assert!(digests.windows(2).all(|pair| pair[0] == pair[1]), "I12: {digests:x?}");
 }
 
+/// ZOOKEEPER-1277: the counter must not run over into the epoch. In the last step several sessions expire at once, more than
+/// there are zxids left.
+#[test]
+fn an_epoch_without_zxids_left_ends_and_the_next_one_goes_on() {
+    let mut world = World::with_counter_max(3, 8);
+    world.run(2000);
+    let leader = world.leader().expect("a leader");
+    let conns: Vec<tree::ConnId> = (0..6).map(|_| world.connect(leader, None)).collect();
+    let sessions: Vec<wire::SessionId> = conns.iter().map(|conn| world.session(leader, *conn)).collect();
+    let first = world.servers[&ServerId(leader)].tree.read().last_zxid();
+    assert_eq!((first.counter(), sessions.len()), (6, 6), "six sessions, two zxids less than the epoch has");
+    world.run(10_000);
+    let last = world.servers[&ServerId(leader)].tree.read().last_zxid();
+    assert!(last.epoch() > first.epoch(), "{last} is still of the epoch of {first}");
+    for server in world.servers.values() {
+        let tree = server.tree.read();
+        assert!(sessions.iter().all(|session| !tree.has_session(*session)), "server {} keeps a session", server.sid);
+    }
+    let digests: Vec<u64> = world.servers.values().map(|server| server.tree.read().digest()).collect();
+    assert!(digests.windows(2).all(|pair| pair[0] == pair[1]), "I12: {digests:x?}");
+    let leader = world.leader().expect("a leader of the next epoch");
+    let conn = world.connect(leader, None);
+    world.next_frame(leader, conn).unwrap();
+    world.send(leader, conn, 1, CREATE, create_body("/a", b"x", 0));
+    world.drain();
+    assert_eq!(world.next_frame(leader, conn).unwrap().2, 0);
+}
+
 #[test]
 fn a_sync_between_pipelined_writes_is_answered_in_its_place() {
     let mut world = World::new(3);

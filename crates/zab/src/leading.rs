@@ -57,6 +57,7 @@ pub struct Leading {
     me: ServerId,
     membership: Membership,
     timing: Timing,
+    counter_max: u32,
     /// Epoch files and last zxid when the leadership began: what learners are compared with.
     own_epochs: Epochs,
     own_last_zxid: Zxid,
@@ -95,6 +96,7 @@ impl Leading {
         me: ServerId,
         membership: Membership,
         timing: Timing,
+        counter_max: u32,
         standing: Standing,
         out: &mut Vec<Action>,
     ) -> Leading {
@@ -103,6 +105,7 @@ impl Leading {
             me,
             membership,
             timing,
+            counter_max,
             own_epochs: standing.epochs,
             own_last_zxid: standing.last_zxid,
             phase: Phase::Discovery { epoch: Epoch(standing.epochs.accepted.0 + 1), connecting: BTreeSet::from([me]) },
@@ -335,7 +338,7 @@ impl Leading {
     /// (ZOOKEEPER-1277).
     #[must_use]
     pub fn next_zxid(&self) -> Option<Zxid> {
-        self.last_proposed.next().filter(|zxid| zxid.counter() != Zxid::COUNTER_MAX)
+        self.last_proposed.next().filter(|zxid| zxid.counter() < self.counter_max)
     }
 
     /// Proposes a transaction whose zxid is [`Self::next_zxid`]: to the own log and to every follower at once, so that the

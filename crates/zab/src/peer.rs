@@ -39,6 +39,9 @@ pub struct PeerSettings {
     pub election: ElectionSettings,
     /// `commitLogCount`.
     pub commit_log_count: usize,
+    /// A leader that has used this counter of its epoch but one steps down: [`Zxid::COUNTER_MAX`], less where the roll-over
+    /// is tried out.
+    pub counter_max: u32,
 }
 
 /// What it found on its disk.
@@ -458,8 +461,8 @@ impl Peer {
         match elected.role {
             ServerState::Leading => {
                 let standing = Standing { epochs: self.epochs, last_zxid: self.last_logged };
-                let PeerSettings { me, membership, timing, .. } = &self.settings;
-                let leading = Leading::new(now, *me, membership.clone(), *timing, standing, out);
+                let PeerSettings { me, membership, timing, counter_max, .. } = &self.settings;
+                let leading = Leading::new(now, *me, membership.clone(), *timing, *counter_max, standing, out);
                 self.role = Role::Leading(Box::new(leading));
             }
             role => {

@@ -12,6 +12,7 @@ impl Coverage {
     /// Every kind that a sweep must have met.
     pub const REQUIRED: &'static [&'static str] = &[
         "elections",
+        "epochs used up",
         "DIFF",
         "TRUNC",
         "SNAP",

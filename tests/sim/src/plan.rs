@@ -10,7 +10,7 @@ use crate::setup::Setup;
 use std::collections::{BTreeMap, BTreeSet};
 use store::testing::MemFs;
 use store::{Compression, ForceSync, LogSettings};
-use wire::ServerId;
+use wire::{ServerId, Zxid};
 use zab::quorum::Membership;
 
 /// A kind of fault.
@@ -193,6 +193,7 @@ fn draw_setup(
         sync_limit_ticks: times.range(4, 10),
         snap_count: [50, 200, 1_000, 100_000][shape.index(4)],
         commit_log_count: [1, 20, 100, 500][shape.index(4)],
+        counter_max: [30, 300, 3_000, Zxid::COUNTER_MAX, Zxid::COUNTER_MAX, Zxid::COUNTER_MAX][shape.index(6)],
         snapshots_kept: 3,
         compression: [Compression::None, Compression::None, Compression::Gz, Compression::Snappy][shape.index(4)],
         log: LogSettings {

@@ -156,6 +156,8 @@ impl EventSink for Watcher {
 /// A running server.
 pub struct Server {
     sid: ServerId,
+    /// Where a leader runs out of transactions.
+    counter_max: u32,
     replica: Replica,
     shared: Arc<Shared>,
     tree: SharedTree,
@@ -224,6 +226,7 @@ impl Server {
         let core = replica::Recovered { last_zxid: last, epochs, history: recovered.history };
         let mut server = Server {
             sid,
+            counter_max: setup.counter_max,
             replica: Replica::new(setup.replica(sid), tree.clone(), core, Box::new(watcher)),
             shared,
             tree,

@@ -34,6 +34,8 @@ pub struct Setup {
     pub snap_count: u64,
     /// `commitLogCount`.
     pub commit_log_count: usize,
+    /// Transactions of one epoch.
+    pub counter_max: u32,
     /// `autopurge.snapRetainCount`.
     pub snapshots_kept: usize,
     /// How snapshots are compressed.
@@ -111,6 +113,7 @@ impl Setup {
             snap_bytes: 0,
             jitter_seed: self.jitter_seed ^ sid.0.unsigned_abs(),
             commit_log_count: self.commit_log_count,
+            counter_max: self.counter_max,
             notification_interval_ms_min: self.tick_ms / 4,
             notification_interval_ms_max: 10 * self.tick_ms,
         }

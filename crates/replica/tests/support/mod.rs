@@ -76,6 +76,8 @@ pub struct World {
     dials: Vec<(ServerId, LinkId, ServerId, u32)>,
     /// Servers whose disk does not answer.
     pub stalled_disks: BTreeSet<ServerId>,
+    /// How many transactions an epoch has.
+    counter_max: u32,
 }
 
 pub fn settings(me: ServerId, membership: &Option<Membership>) -> Settings {
@@ -97,6 +99,7 @@ pub fn settings(me: ServerId, membership: &Option<Membership>) -> Settings {
         snap_bytes: 0,
         jitter_seed: 7,
         commit_log_count: 500,
+        counter_max: Zxid::COUNTER_MAX,
         notification_interval_ms_min: 20,
         notification_interval_ms_max: 1000,
     }
@@ -109,6 +112,11 @@ fn fresh_tree() -> Tree {
 impl World {
     /// `servers` of 0 is one standalone server.
     pub fn new(servers: i64) -> World {
+        World::with_counter_max(servers, Zxid::COUNTER_MAX)
+    }
+
+    /// Servers whose epochs end early.
+    pub fn with_counter_max(servers: i64, counter_max: u32) -> World {
         let text: String = (1..=servers).map(|sid| format!("server.{sid}=h{sid}:2888:3888:participant\n")).collect();
         let membership = (servers > 0).then(|| Membership::parse(&format!("{text}version=0")).unwrap());
         let mut world = World {
@@ -120,6 +128,7 @@ impl World {
             next_conn: 0,
             dials: Vec::new(),
             stalled_disks: BTreeSet::new(),
+            counter_max,
         };
         for sid in 1..=servers.max(1) {
             let server = Server {
@@ -149,7 +158,7 @@ impl World {
     /// Starts a server on what its disk holds.
     pub fn start(&mut self, sid: i64) {
         let now = self.now();
-        let settings = settings(ServerId(sid), &self.membership);
+        let settings = Settings { counter_max: self.counter_max, ..settings(ServerId(sid), &self.membership) };
         let server = self.servers.get_mut(&ServerId(sid)).unwrap();
         server.reload();
         let last_zxid = server.tree.read().last_zxid();
@@ -236,6 +245,13 @@ impl World {
             let mut out = Vec::new();
             if let Some(replica) = &mut server.replica {
                 replica.step(now, input, &mut out);
+            }
+            let applied = server.tree.read().last_zxid();
+            for action in &out {
+                assert!(
+                    !matches!(action, Action::Append(proposal) if proposal.zxid <= applied),
+                    "server {sid} has applied up to {applied} what it only now begins to log: {action:?}"
+                );
             }
             self.perform(sid, out);
         }

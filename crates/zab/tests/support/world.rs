@@ -241,6 +241,7 @@ impl World {
             timing: self.timing,
             election: ElectionSettings { max_notification_interval_ms: 1600, ..ElectionSettings::default() },
             commit_log_count: self.commit_log_count,
+            counter_max: Zxid::COUNTER_MAX,
         };
         let server = self.servers.get_mut(&sid).expect("a member of the ensemble");
         assert!(server.peer.is_none(), "server {sid} runs already");

@@ -47,7 +47,12 @@ impl Server {
             }
             Action::Append(proposal) => {
                 let own = matches!(self.role, Some(ServingRole::Leader | ServingRole::Standalone));
-                self.checks.lock().see(&Observation::Appended { server: self.sid, proposal: &proposal, own });
+                let mut checks = self.checks.lock();
+                checks.see(&Observation::Appended { server: self.sid, proposal: &proposal, own });
+                if self.role == Some(ServingRole::Leader) && proposal.zxid.counter() + 1 == self.counter_max {
+                    checks.coverage.count("epochs used up");
+                }
+                drop(checks);
                 self.appends.push(proposal);
             }
             Action::SaveEpochs(epochs) => self.disk_job(Job::SaveEpochs(epochs)),
