@@ -7,6 +7,8 @@ use std::time::Duration;
 pub const OUTPUT_BYTES_SOFT_MAX: usize = 1 << 20;
 /// Identities of one connection: each auth packet may add one, and all of them travel with every write.
 pub const IDENTITIES_PER_CONNECTION_MAX: usize = 256;
+/// Schemes and ids of those together, bytes: a write with all of them must fit into a packet between servers.
+pub const IDENTITIES_BYTES_MAX: usize = 64 << 10;
 /// Room offered to a read from a client's socket while little arrives.
 pub const CLIENT_READ_BYTES_MIN: usize = 4 << 10;
 /// Room offered to a read from a client's socket while it is filled each time.

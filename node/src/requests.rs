@@ -8,7 +8,7 @@
 use crate::clock;
 use crate::connection::Conn;
 use crate::frames::{self, BadLength, Front, LENGTH_BYTES};
-use crate::limits::{IDENTITIES_PER_CONNECTION_MAX, OUTPUT_BYTES_SOFT_MAX};
+use crate::limits::{IDENTITIES_BYTES_MAX, IDENTITIES_PER_CONNECTION_MAX, OUTPUT_BYTES_SOFT_MAX};
 use crate::shared::{ClientInput, Shared};
 use bytes::{Buf, Bytes, BytesMut};
 use replica::Identities;
@@ -42,7 +42,7 @@ pub enum Fault {
     #[error(transparent)]
     Auth(#[from] AuthFailure),
     /// The client proved more identities than a connection may have; every one of them travels with every write.
-    #[error("more than {IDENTITIES_PER_CONNECTION_MAX} identities")]
+    #[error("more than {IDENTITIES_PER_CONNECTION_MAX} identities or {IDENTITIES_BYTES_MAX} bytes of them")]
     TooManyIdentities,
 }
 
@@ -302,7 +302,8 @@ impl Requests {
             }
         };
         let new: Vec<Id> = proven.into_iter().filter(|id| !self.identities.contains(id)).collect();
-        if self.identities.len() + new.len() > IDENTITIES_PER_CONNECTION_MAX {
+        let bytes: usize = self.identities.iter().chain(&new).map(|id| id.scheme.len() + id.id.len()).sum();
+        if self.identities.len() + new.len() > IDENTITIES_PER_CONNECTION_MAX || bytes > IDENTITIES_BYTES_MAX {
             return Err(Fault::TooManyIdentities);
         }
         self.identities = self.identities.iter().cloned().chain(new).collect();

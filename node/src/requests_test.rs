@@ -156,11 +156,24 @@ fn operations_that_clients_may_not_ask_for_are_answered_and_end_the_connection()
 }
 
 fn auth(scheme: &str) -> BytesMut {
+    auth_as(scheme, "user1")
+}
+
+fn auth_as(scheme: &str, user: &str) -> BytesMut {
     request(-4, OpCode::Auth, |out| {
         out.i32(0);
         out.string(scheme);
-        out.buffer(Some(b"user1:12345"));
+        out.buffer(Some(format!("{user}:12345").as_bytes()));
     })
+}
+
+#[test]
+fn identities_have_a_bound_in_number_and_in_bytes() {
+    let many: Vec<BytesMut> = (0..300).map(|number| auth_as("digest", &format!("user{number}"))).collect();
+    assert_eq!(world().try_take(&many).2, Err(Fault::TooManyIdentities));
+    let long: Vec<BytesMut> = ["a", "b", "c"].map(|user| auth_as("digest", &user.repeat(30_000))).to_vec();
+    assert_eq!(world().try_take(&long[..2]).2, Ok(()));
+    assert_eq!(world().try_take(&long).2, Err(Fault::TooManyIdentities));
 }
 
 #[test]

@@ -161,6 +161,7 @@ pub fn replica(config: &Config) -> replica::Settings {
             auth: auth(config),
             skip_acl: settings.skip_acl,
             enforce_quota: settings.enforce_quota,
+            txn_bytes_max: record_bytes_max(config),
             ..PrepSettings::default()
         },
         skip_acl: settings.skip_acl,

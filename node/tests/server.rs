@@ -6,7 +6,9 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::Command;
 use std::time::Duration;
-use support::{Body, Client, PATIENCE, Server, add_persistent_watch, close, create, get, program, set};
+use support::{
+    Body, Client, PATIENCE, Server, add_persistent_watch, close, create, create_ephemeral, get, program, set,
+};
 
 /// A clean stop must not take longer.
 const STOP_MAX: Duration = Duration::from_secs(2);
@@ -181,4 +183,35 @@ fn exit_codes_are_apaches() {
     let (code, text) = run(&file);
     assert_eq!(code, Some(1), "{text}");
     assert!(text.contains("bind client port"), "{text}");
+}
+
+/// A client may own more ephemerals than fit into one transaction: its end must not be the server's (ZOOKEEPER-3496).
+#[test]
+fn a_session_with_megabytes_of_ephemerals_ends_and_the_log_can_be_read_again() {
+    const COUNT: i32 = 24_000;
+    let mut server = Server::ensemble_of_one();
+    let mut client = server.client();
+    client.call(create(0, "/e", b""));
+    let long = "x".repeat(100);
+    let mut answered = 0;
+    for first in (0..COUNT).step_by(500) {
+        let bodies: Vec<Body> =
+            (first..first + 500).map(|number| create_ephemeral(number + 1, &format!("/e/{long}{number}"))).collect();
+        client.send(&bodies);
+        for _ in &bodies {
+            assert_eq!(client.reply().error, 0);
+            answered += 1;
+        }
+    }
+    assert_eq!(answered, COUNT);
+    assert_eq!(client.call(close(COUNT + 1)).error, 0);
+    assert!(client.is_closed());
+    for _ in 0..2 {
+        let left = server.client().call(get(1, "/e", false));
+        assert_eq!(left.error, 0);
+        let children = i32::from_be_bytes(left.body[left.body.len() - 12..left.body.len() - 8].try_into().unwrap());
+        assert_eq!(children, 0, "ephemerals of a session that is closed");
+        server.kill();
+        server.restart();
+    }
 }

@@ -121,6 +121,21 @@ impl Replica {
             )
         };
         self.propose_entry(now, entry, out);
+        self.propose_rest_of_close(now, session, out);
+    }
+
+    /// A session with very many ephemerals takes more than one closeSession to list them.
+    fn propose_rest_of_close(&mut self, now: Now, session: SessionId, out: &mut Vec<Action>) {
+        while self.prep.has_rest() {
+            let Some(zxid) = self.next_zxid() else {
+                self.used_up = true;
+                return;
+            };
+            // No request has this number: the first one answers.
+            let header = TxnHeader { session, cxid: Xid(0), zxid, time: now.wall };
+            let entry = self.prep.prepare_rest(&self.tree.read(), header);
+            self.propose_entry(now, entry, out);
+        }
     }
 
     /// Proposes a refusal for a request that cannot even be prepared.

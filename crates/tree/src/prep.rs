@@ -18,13 +18,17 @@ use crate::quota::{self, StatsTrack};
 use bytes::Bytes;
 use outstanding::{Outstanding, Record};
 use planted::Bug;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use wire::client::OpCode;
 use wire::txn::{Txn, TxnDigest, TxnEntry, TxnHeader};
 use wire::{Acl, DecodeError, ErrorCode, Id, Perms, Version, Zxid};
 
+/// What a closeSession takes besides its paths, bytes: header, count, digest.
+const CLOSE_SESSION_BYTES: usize = 64;
+
 /// What decisions depend on besides the tree.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PrepSettings {
     /// The authentication schemes.
     pub auth: AuthSettings,
@@ -34,6 +38,22 @@ pub struct PrepSettings {
     pub enforce_quota: bool,
     /// `reconfigEnabled=true`.
     pub reconfig_enabled: bool,
+    /// The longest transaction that a log or a peer gives back, bytes. A request can be made of which a longer one would
+    /// follow (a multi of creates for `auth`, by somebody with many identities): it is refused. Apache proposes it, and no
+    /// server can read it (ZOOKEEPER-3496).
+    pub txn_bytes_max: usize,
+}
+
+impl Default for PrepSettings {
+    fn default() -> PrepSettings {
+        PrepSettings {
+            auth: AuthSettings::default(),
+            skip_acl: false,
+            enforce_quota: false,
+            reconfig_enabled: false,
+            txn_bytes_max: usize::MAX,
+        }
+    }
 }
 
 /// One request, as the leader has it in hand.
@@ -85,6 +105,8 @@ pub struct Prep {
     outstanding: Outstanding,
     /// The tree's digest after everything outstanding.
     digest: u64,
+    /// Ephemerals of the session closed last that its transaction had no room to list.
+    unlisted: VecDeque<String>,
 }
 
 /// One request on its way through the checks.
@@ -117,7 +139,7 @@ impl Prep {
     /// Nothing outstanding.
     #[must_use]
     pub fn new(settings: PrepSettings) -> Prep {
-        Prep { settings, outstanding: Outstanding::default(), digest: 0 }
+        Prep { settings, outstanding: Outstanding::default(), digest: 0, unlisted: VecDeque::new() }
     }
 
     /// The settings.
@@ -134,11 +156,11 @@ impl Prep {
         let task = Task { tree, request };
         let mark = self.outstanding.mark();
         let digest_before = self.digest;
-        let decided = self.decide(task);
-        let txn = match decided {
-            Ok(txn) => {
+        let decided = self.decide(task).and_then(|txn| self.entry(task, txn));
+        match decided {
+            Ok(entry) => {
                 self.outstanding.commit(&mark);
-                txn
+                entry
             }
             Err(refusal) => {
                 self.outstanding.roll_back(mark);
@@ -147,11 +169,50 @@ impl Prep {
                     Refusal::Code(code) => code,
                     Refusal::Broken => ErrorCode::MarshallingError,
                 };
-                return TxnEntry::new(request.header, Txn::error(code), None);
+                TxnEntry::new(request.header, Txn::error(code), None)
             }
-        };
+        }
+    }
+
+    /// The transaction as it is logged, if it is not too long for that.
+    fn entry(&self, task: Task<'_>, txn: Txn) -> Decision<TxnEntry> {
         let digest = TxnDigest { version: TxnDigest::VERSION, digest: self.digest };
-        TxnEntry::new(request.header, txn, tree.settings.digest_enabled.then_some(digest))
+        let entry = TxnEntry::new(task.request.header, txn, task.tree.settings.digest_enabled.then_some(digest));
+        if entry.bytes.len() > self.settings.txn_bytes_max {
+            tracing::warn!(
+                session = %task.request.header.session, opcode = ?task.request.opcode, bytes = entry.bytes.len(),
+                bytes_max = self.settings.txn_bytes_max, "refused a request: its transaction would be too long to be read back"
+            );
+            return Err(Refusal::Broken);
+        }
+        Ok(entry)
+    }
+
+    /// Whether the session closed last had more ephemerals than its transaction could list: [`Prep::prepare_rest`] lists more.
+    #[must_use]
+    pub fn has_rest(&self) -> bool {
+        !self.unlisted.is_empty()
+    }
+
+    /// A further closeSession behind one that could not list all ephemerals. The first one ends them all, listed or not
+    /// (`DataTree.killSession`). Listing the others too sets the pzxid of their parents anew, also where the transaction is
+    /// repeated on a fuzzy snapshot that does not hold them any more (ZOOKEEPER-3145).
+    pub fn prepare_rest(&mut self, tree: &Tree, header: TxnHeader) -> TxnEntry {
+        let body = Bytes::new();
+        let request = WriteRequest {
+            header,
+            opcode: OpCode::CloseSession,
+            body: &body,
+            identities: &[],
+            session_error: None,
+            ephemeral_error: None,
+        };
+        let task = Task { tree, request: &request };
+        let mark = self.outstanding.mark();
+        let txn = self.list_rest(task);
+        self.outstanding.commit(&mark);
+        let digest = TxnDigest { version: TxnDigest::VERSION, digest: self.digest };
+        TxnEntry::new(header, txn, tree.settings.digest_enabled.then_some(digest))
     }
 
     fn decide(&mut self, task: Task<'_>) -> Decision {
@@ -177,6 +238,7 @@ impl Prep {
     /// Forgets everything outstanding.
     pub fn clear(&mut self) {
         self.outstanding.clear();
+        self.unlisted.clear();
     }
 
     /// Changes prepared and not applied. Bounded by whoever bounds the requests in flight.

@@ -176,10 +176,18 @@ impl Body {
 
 /// Requests.
 pub fn create(xid: i32, path: &str, data: &[u8]) -> Body {
+    create_with(xid, path, data, 0)
+}
+
+pub fn create_ephemeral(xid: i32, path: &str) -> Body {
+    create_with(xid, path, b"", 1)
+}
+
+fn create_with(xid: i32, path: &str, data: &[u8], flags: i32) -> Body {
     let acl = Body::default().int(1).int(31).bytes(b"world").bytes(b"anyone");
     let mut body = Body::default().int(xid).int(1).bytes(path.as_bytes()).bytes(data);
     body.0.extend_from_slice(&acl.0);
-    body.int(0)
+    body.int(flags)
 }
 
 pub fn get(xid: i32, path: &str, watch: bool) -> Body {

@@ -1,6 +1,6 @@
 //! Everything that is not a create (`PrepRequestProcessor.pRequest2Txn`).
 
-use super::{Decision, Prep, Refusal, Task, next_version};
+use super::{CLOSE_SESSION_BYTES, Decision, Prep, Refusal, Task, next_version};
 use crate::node::Owner;
 use crate::{digest, path};
 use planted::Bug;
@@ -141,7 +141,31 @@ impl Prep {
             }
             self.put_deleted(task, path, &node);
         }
-        Txn::CloseSession { paths: Some(paths.into_iter().collect()) }
+        self.unlisted = paths.into_iter().collect();
+        Txn::CloseSession { paths: Some(self.list_some()) }
+    }
+
+    /// As many of the ephemerals as fit into one transaction.
+    fn list_some(&mut self) -> Vec<String> {
+        let mut room = self.settings.txn_bytes_max.saturating_sub(CLOSE_SESSION_BYTES);
+        let mut paths = Vec::new();
+        while let Some(path) = self.unlisted.pop_front_if(|path| paths.is_empty() || 4 + path.len() <= room) {
+            room = room.saturating_sub(4 + path.len());
+            paths.push(path);
+        }
+        paths
+    }
+
+    /// See [`Prep::prepare_rest`].
+    pub(super) fn list_rest(&mut self, task: Task<'_>) -> Txn {
+        let paths = self.list_some();
+        for path in &paths {
+            let Some((parent_path, _)) = path::split(path) else { continue };
+            let Ok(mut parent) = self.record(task, parent_path) else { continue };
+            parent.stat.child_deleted(task.zxid().0);
+            self.put(task, parent_path, parent);
+        }
+        Txn::CloseSession { paths: Some(paths) }
     }
 }
 
