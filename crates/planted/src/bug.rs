@@ -74,6 +74,32 @@ bugs! {
         "A repeated delete, whose node the fuzzy snapshot no longer held, leaves the parent's pzxid as it was.",
         "ZOOKEEPER-3125";
 
+    PersistentFiresOnce, "persistent-fires-once",
+        "A persistent watch that has fired is removed like a one-shot one.", "plausible";
+    RecursiveMissesDeeper, "recursive-misses-deeper",
+        "A recursive watch is told of the node and its children, and of nothing below those.", "plausible";
+    ReconnectForgetsPersistent, "reconnect-forgets-persistent",
+        "setWatches2 registers the one-shot watches of a client that comes back and forgets its persistent ones.",
+        "plausible";
+    RecursiveToldOfChildren, "recursive-told-of-children",
+        "A recursive watch is told that the children of its node changed, besides what happened to the child.",
+        "ZOOKEEPER-4475";
+    RemovedWatchStays, "removed-watch-stays",
+        "removeWatches is answered, and the watch stays.", "plausible";
+    EventTellsUnreadable, "event-tells-unreadable",
+        "Watchers are told of what happens to nodes that they may not read.", "ZOOKEEPER-4799";
+    DeleteUnchecked, "delete-unchecked",
+        "Whoever may not delete below a node does.", "plausible";
+    RepeatedSetAclSkipped, "repeated-set-acl-skipped",
+        "A setACL whose version a fuzzy snapshot already shows is not repeated, though the snapshot's map had no such ACL.",
+        "ZOOKEEPER-4846";
+    TtlCountsFromCreate, "ttl-counts-from-create",
+        "A node's time to live begins when it is created, whatever changes it later.", "plausible";
+    UnusedContainerDeleted, "unused-container-deleted",
+        "A container that never had children is deleted like one that lost them.", "plausible";
+    ContainersForgottenOnLoad, "containers-forgotten-on-load",
+        "A server that loads a snapshot does not look after the containers in it.", "plausible";
+
     // zab: election
     VoteSidBeforeZxid, "vote-sid-before-zxid",
         "Of two candidates of one epoch the larger server id wins, whatever they have logged.", "plausible";

@@ -12,7 +12,7 @@ use parking_lot::RwLock;
 use planted::Bug;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
-use tree::{ConnId, Events, Prep, Tree};
+use tree::{ConnId, Events, Prep, PrepSettings, Tree};
 use wire::client::OpCode;
 use wire::quorum::{PacketType, QuorumPacket};
 use wire::txn::TxnEntry;
@@ -116,7 +116,10 @@ impl Replica {
             }
         };
         Replica {
-            prep: Prep::new(settings.prep.clone()),
+            prep: Prep::new(PrepSettings {
+                container_never_used_ms_max: settings.container_never_used_ms_max,
+                ..settings.prep.clone()
+            }),
             reaper: Reaper::new(&settings),
             snapshots: SnapshotSchedule::new(&settings),
             settings,

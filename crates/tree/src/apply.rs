@@ -204,6 +204,9 @@ impl Tree {
 
     fn set_acl(&mut self, path: &str, acl: &[Acl], version: i32) -> TxnResult {
         let Some(id) = self.store.lookup(path) else { return TxnResult::error(ErrorCode::NoNode) };
+        if planted::is(Bug::RepeatedSetAclSkipped) && self.store.get(id).stat.aversion == version {
+            return TxnResult::AclSet(self.store.get(id).client_stat(self.settings.extended_types));
+        }
         let acl = self.acls.intern(acl);
         let node = self.store.get_mut(id);
         node.stat.aversion = version;
@@ -355,7 +358,7 @@ impl Bell<'_> {
             return;
         }
         self.events.note_triggered(kind, self.fired.len());
-        let open = self.acls.world(acl_slot).intersects(Perms::READ);
+        let open = self.acls.world(acl_slot).intersects(Perms::READ) || planted::is(Bug::EventTellsUnreadable);
         let acl = self.acls.get(acl_slot).map(|acl| &acl[..]);
         let (watches, served) = (&*self.watches, &self.served);
         let fired = self.fired.iter().filter(|&number| served.binary_search(number).is_err());

@@ -42,6 +42,9 @@ pub struct PrepSettings {
     /// follow (a multi of creates for `auth`, by somebody with many identities): it is refused. Apache proposes it, and no
     /// server can read it (ZOOKEEPER-3496).
     pub txn_bytes_max: usize,
+    /// `znode.container.maxNeverUsedIntervalMs`: how old a container without any child so far must be before the server may
+    /// delete it, ms; 0 = never.
+    pub container_never_used_ms_max: i64,
 }
 
 impl Default for PrepSettings {
@@ -52,6 +55,7 @@ impl Default for PrepSettings {
             enforce_quota: false,
             reconfig_enabled: false,
             txn_bytes_max: usize::MAX,
+            container_never_used_ms_max: 0,
         }
     }
 }

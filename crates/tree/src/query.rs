@@ -9,6 +9,7 @@ use crate::store::Store;
 use crate::watch::{Modes, TablesFull};
 use crate::{ConnId, Tree};
 use bytes::BytesMut;
+use planted::Bug;
 use wire::client::encode_event_frame;
 use wire::client::{EventType, MultiHeader, MultiOp, OpCode, PathNumber, PathWatch, ReplyHeader, SetWatches};
 use wire::{Acl, DecodeError, ErrorCode, Id, Perms, Reader, SessionId, Writer, Xid, Zxid};
@@ -305,6 +306,7 @@ impl Tree {
         let mut watches = self.watches.lock();
         let found = match opcode {
             OpCode::CheckWatches => watches.contains(context.conn, path, modes),
+            _ if planted::is(Bug::RemovedWatchStays) => watches.contains(context.conn, path, modes),
             _ => watches.remove(context.conn, path, modes),
         };
         if found { Ok(()) } else { Err(Refused(ErrorCode::NoWatcher)) }
@@ -347,6 +349,9 @@ impl Tree {
                 Some(stat) if stat.pzxid > since => tell(EventType::NodeChildrenChanged, path),
                 Some(_) => watches.add(context.conn, path, Modes::CHILD)?,
             }
+        }
+        if planted::is(Bug::ReconnectForgetsPersistent) {
+            return Ok(());
         }
         for path in request.persistent {
             watches.add(context.conn, path, Modes::PERSISTENT)?;

@@ -9,6 +9,7 @@ use crate::store::Store;
 use crate::watch::WatchTables;
 use crate::{CONFIG_PATH, ConnId};
 use parking_lot::Mutex;
+use planted::Bug;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use wire::{Acl, Id, Perms, SessionId, Stat, Zxid};
@@ -364,11 +365,12 @@ impl Tree {
     /// that were not written for longer than their time to live.
     #[must_use]
     pub fn reapable(&self, now: wire::Millis, max_never_used_ms: i64) -> Vec<String> {
-        let unused_for = |node: &Node| now.0.saturating_sub(node.stat.mtime);
+        let since = |node: &Node| if planted::is(Bug::TtlCountsFromCreate) { node.stat.ctime } else { node.stat.mtime };
+        let unused_for = |node: &Node| now.0.saturating_sub(since(node));
         let is_reapable = |node: &Node| {
             node.num_children == 0
                 && match Owner::of(node.stat.ephemeral_owner, self.settings.extended_types) {
-                    Owner::Container if node.stat.cversion > 0 => true,
+                    Owner::Container if node.stat.cversion > 0 || planted::is(Bug::UnusedContainerDeleted) => true,
                     Owner::Container => max_never_used_ms != 0 && unused_for(node) > max_never_used_ms,
                     Owner::Ttl(ttl) => ttl != 0 && unused_for(node) > ttl,
                     Owner::Nobody | Owner::Session(_) => false,

@@ -367,6 +367,9 @@ impl WatchTables {
                     fired.extend(recursive.map(|watch| watch.watcher()));
                 }
                 above = parent;
+                if planted::is(Bug::RecursiveMissesDeeper) {
+                    break;
+                }
             }
             if fired.len() > direct {
                 fired.sort_unstable();
@@ -379,11 +382,16 @@ impl WatchTables {
         let mut watches = std::mem::take(&mut self.paths[id as usize].watches);
         watches.retain_mut(|watch| {
             let (number, before) = (watch.watcher(), watch.modes());
-            if before.and(table.modes()).is_empty() {
+            let is_told = planted::is(Bug::RecursiveToldOfChildren) && !before.and(Modes::RECURSIVE).is_empty();
+            if before.and(table.modes()).is_empty() && !is_told {
                 return true;
             }
             fired.push(number);
-            let used_up = if planted::is(Bug::OneShotStays) { Modes(0) } else { table.modes().and(Modes::ONE_SHOT) };
+            let used_up = match table.modes().and(Modes::ONE_SHOT) {
+                _ if planted::is(Bug::OneShotStays) => Modes(0),
+                Modes(one_shot) if planted::is(Bug::PersistentFiresOnce) => Modes(one_shot | Modes::PERSISTENT.0),
+                one_shot => one_shot,
+            };
             let after = before.without(used_up);
             if after != before {
                 self.left(id, number, before, after);

@@ -294,6 +294,9 @@ fn containers_and_ttl_nodes_are_reaped() {
     assert_eq!(world.tree.reapable(now(&world), 0), ["/box"]);
     assert_eq!(reap(&mut world, "/box"), 0);
     assert_eq!(reap(&mut world, "/box"), ErrorCode::NoNode.code());
+    world.ok(OpCode::CreateContainer, &create("/box", b"", &open, 4));
+    assert_eq!(reap(&mut world, "/box"), ErrorCode::BadVersion.code(), "another one, which never had children");
+    world.ok(OpCode::Delete, &path_number("/box", -1));
     assert_eq!(reap(&mut world, "/plain"), ErrorCode::BadVersion.code());
     assert_eq!(reap(&mut world, "/ttl"), ErrorCode::BadVersion.code(), "not yet");
     world.now += 2000;
@@ -305,6 +308,18 @@ fn containers_and_ttl_nodes_are_reaped() {
     assert_eq!(world.tree.reapable(wire::Millis(i64::MAX), 1), [""; 0]);
     let stat = world.tree.stat("/plain").unwrap();
     assert_eq!(stat.ephemeral_owner, 0);
+}
+
+#[test]
+fn containers_without_children_are_reaped_when_they_are_old_enough() {
+    let settings = PrepSettings { container_never_used_ms_max: 60_000, ..PrepSettings::default() };
+    let mut world = World::with(support::settings(), settings);
+    world.ok(OpCode::CreateContainer, &create("/box", b"", &Acl::open(), 4));
+    world.now += 30_000;
+    let young = world.write(OpCode::DeleteContainer, &support::only_path("/box"));
+    assert_eq!(young.error_code(), ErrorCode::BadVersion.code());
+    world.now += 60_000;
+    assert_eq!(world.write(OpCode::DeleteContainer, &support::only_path("/box")).error_code(), 0);
 }
 
 #[test]

@@ -4,6 +4,7 @@
 mod acknowledged_survive;
 mod agreement;
 mod answers_match_history;
+mod containers;
 mod durability;
 mod ephemerals;
 mod epochs;
@@ -16,11 +17,13 @@ mod local_primary_order;
 mod moved_sessions;
 mod multi_atomicity;
 mod one_shot_once;
+mod persistent_watches;
 mod prefix_consistency;
 mod primary_integrity;
 mod queue_bounds;
 mod quota_accounts;
 mod read_at_zxid;
+mod same_acls;
 mod same_digest;
 mod sequence_numbers;
 mod session_expiry;
@@ -42,6 +45,7 @@ use crate::observe::Observation;
 pub use acknowledged_survive::AcknowledgedSurvive;
 pub use agreement::Agreement;
 pub use answers_match_history::AnswersMatchHistory;
+pub use containers::Containers;
 pub use durability::Durability;
 pub use ephemerals::Ephemerals;
 pub use epochs::Epochs;
@@ -53,11 +57,13 @@ pub use local_primary_order::LocalPrimaryOrder;
 pub use moved_sessions::MovedSessions;
 pub use multi_atomicity::MultiAtomicity;
 pub use one_shot_once::OneShotOnce;
+pub use persistent_watches::PersistentWatches;
 pub use prefix_consistency::PrefixConsistency;
 pub use primary_integrity::PrimaryIntegrity;
 pub use queue_bounds::QueueBounds;
 pub use quota_accounts::QuotaAccounts;
 pub use read_at_zxid::ReadAtZxid;
+pub use same_acls::SameAcls;
 pub use same_digest::SameDigest;
 pub use sequence_numbers::SequenceNumbers;
 pub use session_expiry::SessionExpiry;
@@ -107,8 +113,10 @@ pub fn zab() -> Vec<Box<dyn Invariant>> {
         Box::new(Durability::default()),
         Box::new(Epochs::default()),
         Box::new(SameDigest::default()),
+        Box::new(SameAcls::default()),
         Box::new(MultiAtomicity::default()),
         Box::new(QuotaAccounts::default()),
+        Box::new(Containers::default()),
         Box::new(QueueBounds::default()),
         Box::new(SequenceNumbers::default()),
         Box::new(Ephemerals::default()),
@@ -128,6 +136,8 @@ pub fn sessions() -> Vec<Box<dyn Invariant>> {
         Box::new(SessionMonotonic::default()),
         Box::new(ReadAtZxid::default()),
         Box::new(AnswersMatchHistory::default()),
+        // Before the checkers of all watches, which would name its failures less well.
+        Box::new(PersistentWatches::default()),
         Box::new(WatchBeforeReply::default()),
         Box::new(OneShotOnce::default()),
         Box::new(SyncIsRecent::default()),

@@ -1,5 +1,5 @@
-//! A one-shot watch fires once: no event without a watch, no second one for the same, and each tells of the change that
-//! fired it.
+//! A one-shot watch fires once and no other watch more often than something changes: no event without a watch that owes
+//! it, none by a watch that was used up or removed, and each tells of the change that fired it.
 
 use wire::{ErrorCode, Zxid};
 
@@ -8,7 +8,6 @@ use super::history::name;
 use super::watching::{Watching, due, first_beyond};
 use crate::model::Model;
 use crate::observe::{Answer, Call, Observation, Op};
-use crate::znodes::Change;
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -26,22 +25,11 @@ impl OneShotOnce {
             let is_due = self.watching.catch_up(client, kind, path);
             return if is_due { Ok(()) } else { Err(format!("{}, but has sent no setWatches", who())) };
         }
-        let fired = self.watching.fire(client, kind, path);
-        if fired.is_empty() {
-            return Err(format!("{}, but has no watch there, or was told before", who()));
-        }
-        let told = Change { zxid, kind };
-        for watch in fired {
-            let first = model.znodes().first_change_after(path, watch.set_at, watch.watched);
-            if first != Some(told) {
-                return Err(format!(
-                    "{}, but its watch ({:?}), set at {}, was to be fired by {first:?}",
-                    who(),
-                    watch.watched,
-                    watch.set_at
-                ));
-            }
-        }
+        let owed = self.watching.owed(client, zxid, model);
+        match owed.iter().position(|owed| owed.is(zxid, kind, path)) {
+            Some(at) => owed.remove(at),
+            None => return Err(format!("{}, but has no watch there, or was told before; due is {owed:?}", who())),
+        };
         Ok(())
     }
 
@@ -56,6 +44,8 @@ impl OneShotOnce {
                 ));
             }
         }
+        // What is missing is for `watch_before_reply` to say.
+        self.watching.owed(call.client, answer.zxid, model).clear();
         self.watching.answered(call, answer, model.znodes());
         Ok(())
     }

@@ -3,13 +3,13 @@
 
 use bytes::Bytes;
 use tree::Tree;
-use wire::{ErrorCode, Stat, Zxid};
+use wire::{ErrorCode, Perms, Stat, Zxid};
 
 use super::Invariant;
 use super::history::name;
 use crate::client::brief;
 use crate::model::Model;
-use crate::observe::{Answer, Body, Call, Observation, Op};
+use crate::observe::{Answer, Body, Call, Observation, Op, User, grants, shown};
 use crate::znodes::{NodeAt, is_quota_statistics};
 
 /// See the module.
@@ -18,13 +18,22 @@ pub struct ReadAtZxid {
     examined: u64,
 }
 
-/// What a read of this node must have been answered with.
-fn expected(op: &Op, node: &NodeAt<'_>) -> Body {
-    match op {
+/// What a caller's read of this node must have been answered with.
+fn expected(op: &Op, node: &NodeAt<'_>, caller: Option<User>) -> Result<Body, ErrorCode> {
+    let wanted = match op {
+        // Also whoever may change the ACL may see it.
+        Op::GetAcl { .. } => Perms::READ.union(Perms::ADMIN),
+        _ => Perms::READ,
+    };
+    if !grants(node.acl(), wanted, caller) {
+        return Err(ErrorCode::NoAuth);
+    }
+    Ok(match op {
         Op::Get { .. } => Body::Data(node.data().cloned(), node.stat()),
         Op::Children { .. } => Body::Children(node.children().into_iter().map(str::to_owned).collect(), node.stat()),
+        Op::GetAcl { .. } => Body::Acl(shown(node.acl(), caller), node.stat()),
         _ => Body::Stat(node.stat()),
-    }
+    })
 }
 
 fn compare(path: &str, call: &Call, answer: &Answer, model: &Model) -> Result<(), String> {
@@ -34,23 +43,22 @@ fn compare(path: &str, call: &Call, answer: &Answer, model: &Model) -> Result<()
         return Err(format!("it shows {}, but the committed history ends at {}", answer.zxid, znodes.last_zxid()));
     }
     let node = znodes.at(path, answer.zxid);
-    match (answer.error, node) {
-        (ErrorCode::Ok, Some(node)) => {
-            let expected = expected(&call.op, &node);
-            if answer.body == expected {
-                Ok(())
-            } else {
-                Err(format!("it shows {:?} at {}, the history has {expected:?}", answer.body, answer.zxid))
-            }
+    let expected = node.map(|node| expected(&call.op, &node, model.user(call.client)));
+    match (answer.error, expected) {
+        (ErrorCode::Ok, Some(Ok(expected))) if answer.body == expected => Ok(()),
+        (ErrorCode::Ok, Some(Ok(expected))) => {
+            Err(format!("it shows {:?} at {}, the history has {expected:?}", answer.body, answer.zxid))
         }
         (ErrorCode::NoNode, None) => Ok(()),
         (ErrorCode::Ok, None) => {
             Err(format!("it shows {:?} at {}, the history has no node there", answer.body, answer.zxid))
         }
-        (error, node) => Err(format!(
-            "it is answered {error} at {}, the history has {:?}",
+        (error, Some(Err(expected))) if error == expected => Ok(()),
+        (error, _) => Err(format!(
+            "it is answered {error} at {}, the history has {:?} with {:?}",
             answer.zxid,
-            node.map(|node| -> Stat { node.stat() })
+            node.map(|node| -> Stat { node.stat() }),
+            node.map(|node| node.acl().clone())
         )),
     }
 }
@@ -91,7 +99,9 @@ impl Invariant for ReadAtZxid {
             compare_tree(tree, model).map_err(|why| format!("server {server} at rest: {}", brief(&why)))?;
         }
         let Observation::Answered { call, answer } = seen else { return Ok(()) };
-        let (Op::Get { path, .. } | Op::Exists { path, .. } | Op::Children { path, .. }) = &call.op else {
+        let (Op::Get { path, .. } | Op::Exists { path, .. } | Op::Children { path, .. } | Op::GetAcl { path }) =
+            &call.op
+        else {
             return Ok(());
         };
         if is_quota_statistics(path) || answer.zxid < Zxid::ZERO {

@@ -2,6 +2,8 @@
 //! wrong with both sides in its words. First by hand, one observation after the other; then with real clients against
 //! servers that are told to do wrong.
 
+mod watches;
+
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
@@ -9,13 +11,13 @@ use replica::ServingRole;
 use tree::{ConnId, Tree, TreeSettings};
 use wire::client::EventType;
 use wire::txn::{CreateKind, CreateTxn, Txn, TxnEntry, TxnHeader};
-use wire::{Acl, Epoch, ErrorCode, Millis, ServerId, SessionId, Xid, Zxid};
+use wire::{Epoch, ErrorCode, Millis, ServerId, SessionId, Xid, Zxid};
 use zab::Epochs;
 
 use super::{Invariant, sessions};
 use crate::client::bottle::{Bottle, Wrong};
 use crate::model::Model;
-use crate::observe::{Answer, Body, Call, ClientId, Observation, Op};
+use crate::observe::{Access, Answer, Body, Call, ClientId, Lifetime, Observation, Op, User, WatchType};
 
 const SESSION: SessionId = SessionId(0x100_0000_0000_0001);
 const OTHER: SessionId = SessionId(0x100_0000_0000_0002);
@@ -28,6 +30,8 @@ struct Bench {
     checker: Box<dyn Invariant>,
     calls: Vec<Call>,
     last: Zxid,
+    /// Whom the client proves to be.
+    user: Option<User>,
     wrong: Option<String>,
 }
 
@@ -42,6 +46,7 @@ impl Bench {
             checker: found.unwrap_or_else(|| panic!("{checker} is none of {names:?}")),
             calls: Vec::new(),
             last: Zxid::new(Epoch(1), 0),
+            user: None,
             wrong: None,
         };
         let tree = Tree::new(TreeSettings::default());
@@ -71,18 +76,23 @@ impl Bench {
 
     /// Commits a create of a znode.
     fn create(&mut self, session: SessionId, cxid: i32, path: &str) -> Zxid {
+        self.create_for(session, cxid, path, Access::Open)
+    }
+
+    /// Commits a create of a znode with an ACL.
+    fn create_for(&mut self, session: SessionId, cxid: i32, path: &str, access: Access) -> Zxid {
         let parent = if path.rfind('/') == Some(0) { "/" } else { &path[..path.rfind('/').unwrap()] };
         let parent_cversion = self.model.znodes().at(parent, self.last).unwrap().cversion_stored() + 1;
         let kind = CreateKind::Create2 { ephemeral: false };
         let data = Some(Bytes::from_static(b"x"));
-        let create = CreateTxn { path: path.to_owned(), data, acl: Acl::open(), kind, parent_cversion };
+        let create = CreateTxn { path: path.to_owned(), data, acl: access.asked(), kind, parent_cversion };
         self.commit(session, cxid, Txn::Create(create))
     }
 
     fn attach(&mut self, fresh: bool, server: i64) {
         let (client, session, conn, timeout_ms) = (ClientId(1), SESSION, ConnId(1), 4000);
-        let server = ServerId(server);
-        self.see(&Observation::Attached { client, session, fresh, server, conn, timeout_ms });
+        let (server, user) = (ServerId(server), self.user);
+        self.see(&Observation::Attached { client, session, fresh, server, conn, timeout_ms, user });
     }
 
     fn detach(&mut self) {
@@ -138,12 +148,30 @@ impl Bench {
     /// setWatches with data watches of these paths.
     fn set_watches(&mut self, relative: Zxid, data: &[&str]) {
         let data = data.iter().map(|&path| path.to_owned()).collect();
-        self.call(Xid::SET_WATCHES.0, Op::SetWatches { relative, data, exist: Vec::new(), child: Vec::new() });
+        let (exist, child, persistent, recursive) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        self.call(Xid::SET_WATCHES.0, Op::SetWatches { relative, data, exist, child, persistent, recursive });
+    }
+
+    /// A right addWatch.
+    fn added(&mut self, xid: i32, path: &str, recursive: bool) {
+        self.call(xid, Op::AddWatch { path: path.to_owned(), recursive });
+        self.answer(xid, self.last, ErrorCode::Ok, Body::Empty);
+    }
+
+    /// removeWatches with an answer.
+    fn removed(&mut self, xid: i32, path: &str, kind: WatchType, error: ErrorCode) {
+        self.call(xid, Op::RemoveWatches { path: path.to_owned(), kind });
+        self.answer(xid, self.last, error, Body::Empty);
     }
 }
 
 fn creating(path: &str) -> Op {
-    Op::Create { path: path.to_owned(), data: Bytes::from_static(b"x"), ephemeral: false, sequential: false }
+    creating_for(path, Access::Open)
+}
+
+fn creating_for(path: &str, access: Access) -> Op {
+    let (path, data, lifetime) = (path.to_owned(), Bytes::from_static(b"x"), Lifetime::Persistent);
+    Op::Create { path, data, lifetime, sequential: false, access }
 }
 
 fn zxid(counter: u32) -> Zxid {
@@ -337,99 +365,53 @@ fn answers_match_history() {
 }
 
 #[test]
-fn watch_before_reply() {
-    right("watch_before_reply", |bench| {
-        bench.create(OTHER, 1, "/a");
-        bench.watched(1, "/a");
-        let zxid = bench.set_by_other("/a");
-        bench.event(EventType::NodeDataChanged, "/a", zxid);
-        bench.create(OTHER, 2, "/b");
-        bench.watched(2, "/b");
-        let zxid = bench.create(OTHER, 3, "/c");
-        bench.ping(zxid);
-    });
-    wrong("watch_before_reply", &["set at 0x100000001", "by 0x100000002", "is of 0x100000003"], |bench| {
-        bench.create(OTHER, 1, "/a");
-        bench.watched(1, "/a");
-        bench.set_by_other("/a");
-        let zxid = bench.create(OTHER, 3, "/c");
-        bench.ping(zxid);
-    });
-    wrong("watch_before_reply", &["NodeDataChanged of /a was missed", "told was []"], |bench| {
-        let seen = bench.create(OTHER, 1, "/a");
-        let zxid = bench.set_by_other("/a");
-        bench.set_watches(seen, &["/a"]);
-        bench.answer(Xid::SET_WATCHES.0, zxid, ErrorCode::Ok, Body::Empty);
-    });
-}
-
-#[test]
-fn a_lost_connections_watches_are_void_until_they_are_set_again() {
-    let lost = |bench: &mut Bench| {
+fn permissions_are_those_of_the_history() {
+    let refused = |bench: &mut Bench, user, error| {
+        bench.user = user;
         bench.attach(true, 1);
-        bench.create(OTHER, 1, "/a");
-        bench.watched(1, "/a");
-        bench.detach();
-        bench.attach(false, 2);
+        bench.create_for(OTHER, 1, "/a", Access::Private(User::Ann));
+        bench.call(1, Op::Get { path: "/a".to_owned(), watch: false });
+        bench.answer(1, zxid(1), error, Body::Empty);
     };
-    right("watch_before_reply", |bench| {
-        lost(bench);
-        let zxid = bench.set_by_other("/a");
-        bench.ping(zxid);
-        bench.set_watches(zxid, &["/a"]);
-        bench.answer(Xid::SET_WATCHES.0, zxid, ErrorCode::Ok, Body::Empty);
-        let later = bench.create(OTHER, 2, "/b");
-        bench.ping(later);
-    });
-    wrong("watch_before_reply", &["set at 0x100000002"], |bench| {
-        lost(bench);
-        let zxid = bench.create(OTHER, 2, "/b");
-        bench.set_watches(zxid, &["/a"]);
-        bench.answer(Xid::SET_WATCHES.0, zxid, ErrorCode::Ok, Body::Empty);
-        let later = bench.set_by_other("/a");
-        bench.ping(later);
-    });
+    right("read_at_zxid", |bench| refused(bench, None, ErrorCode::NoAuth));
+    right("read_at_zxid", |bench| refused(bench, Some(User::Bob), ErrorCode::NoAuth));
+    wrong("read_at_zxid", &["is answered NoAuth", "ann:"], |bench| refused(bench, Some(User::Ann), ErrorCode::NoAuth));
+    let masked = |bench: &mut Bench, acl: Vec<wire::Acl>| {
+        bench.attach(true, 1);
+        bench.create_for(OTHER, 1, "/a", Access::Shown(User::Ann));
+        bench.call(1, Op::GetAcl { path: "/a".to_owned() });
+        let stat = bench.stat("/a");
+        bench.answer(1, zxid(1), ErrorCode::Ok, Body::Acl(acl, stat));
+    };
+    let mut acl = Access::Shown(User::Ann).asked();
+    wrong("read_at_zxid", &["ann:pQaQ", "ann:x"], |bench| masked(bench, acl.clone()));
+    acl[1].id = User::Ann.masked_id();
+    right("read_at_zxid", |bench| masked(bench, acl.clone()));
 }
 
 #[test]
-fn one_shot_once() {
-    let fired = |bench: &mut Bench| -> Zxid {
-        bench.create(OTHER, 1, "/a");
-        bench.watched(1, "/a");
-        let zxid = bench.set_by_other("/a");
-        bench.event(EventType::NodeDataChanged, "/a", zxid);
-        zxid
+fn writes_need_permission_and_store_the_acl_that_was_asked_for() {
+    let written = |bench: &mut Bench, txn: Txn, error, body: fn(&Bench) -> Body| {
+        bench.create_for(OTHER, 1, "/a", Access::ReadOnly);
+        bench.call(1, Op::Set { path: "/a".to_owned(), data: Bytes::new(), version: -1 });
+        let zxid = bench.commit(SESSION, 1, txn);
+        let body = body(bench);
+        bench.answer(1, zxid, error, body);
     };
-    right("one_shot_once", |bench| {
-        fired(bench);
+    let set = || Txn::SetData { path: "/a".to_owned(), data: Some(Bytes::new()), version: 1 };
+    right("answers_match_history", |bench| {
+        written(bench, Txn::error(ErrorCode::NoAuth), ErrorCode::NoAuth, |_| Body::Empty);
     });
-    right("one_shot_once", |bench| {
-        let seen = bench.create(OTHER, 1, "/a");
-        let zxid = bench.set_by_other("/a");
-        bench.set_watches(seen, &["/a"]);
-        bench.event(EventType::NodeDataChanged, "/a", Zxid::NONE);
-        bench.answer(Xid::SET_WATCHES.0, zxid, ErrorCode::Ok, Body::Empty);
+    wrong("answers_match_history", &["demands Refused(NoAuth)"], |bench| {
+        written(bench, set(), ErrorCode::Ok, |bench| Body::Stat(bench.stat("/a")));
     });
-    wrong("one_shot_once", &["NodeDataChanged of /a", "has no watch there"], |bench| {
-        let zxid = fired(bench);
-        bench.event(EventType::NodeDataChanged, "/a", zxid);
-    });
-    wrong("one_shot_once", &["by 0x100000003", "zxid: 0x100000002"], |bench| {
-        bench.create(OTHER, 1, "/a");
-        bench.watched(1, "/a");
-        bench.set_by_other("/a");
-        let zxid = bench.set_by_other("/a");
-        bench.event(EventType::NodeDataChanged, "/a", zxid);
-    });
-    wrong("one_shot_once", &["sent no setWatches"], |bench| {
-        bench.event(EventType::NodeDataChanged, "/a", Zxid::NONE);
-    });
-    wrong("one_shot_once", &["NodeDeleted of /a was told without reason", "due was []"], |bench| {
-        let seen = bench.create(OTHER, 1, "/a");
-        bench.set_watches(seen, &["/a"]);
-        bench.event(EventType::NodeDeleted, "/a", Zxid::NONE);
-        bench.answer(Xid::SET_WATCHES.0, seen, ErrorCode::Ok, Body::Empty);
-    });
+    let created = |bench: &mut Bench, stored| {
+        bench.call(1, creating_for("/a", Access::ReadOnly));
+        let zxid = bench.create_for(SESSION, 1, "/a", stored);
+        bench.answer(1, zxid, ErrorCode::Ok, Body::Created("/a".to_owned(), bench.stat("/a")));
+    };
+    right("answers_match_history", |bench| created(bench, Access::ReadOnly));
+    wrong("answers_match_history", &["Perms(31)"], |bench| created(bench, Access::Open));
 }
 
 #[test]
@@ -487,6 +469,7 @@ fn moved_sessions() {
 
 #[test]
 fn right_servers_are_found_right_and_every_checker_looks() {
+    let mut persistent_examined = 0;
     for seed in 0..6 {
         let mut bottle = Bottle::new(seed, Wrong::Nothing);
         bottle.run(600);
@@ -494,7 +477,9 @@ fn right_servers_are_found_right_and_every_checker_looks() {
         assert_eq!(bottle.violation(), None, "seed {seed}");
         assert!(came_to_rest, "seed {seed}: {:?}", bottle.clients());
         for (name, examined) in bottle.examined().into_iter().filter(|(name, _)| !ASK_A_LEADER.contains(name)) {
-            assert!(examined > 0, "seed {seed}: {name} has not looked at anything");
+            // Not every client has persistent watches.
+            assert!(examined > 0 || name == "persistent_watches", "seed {seed}: {name} has not looked at anything");
+            persistent_examined += if name == "persistent_watches" { examined } else { 0 };
         }
         for client in bottle.clients() {
             let progress = client.progress();
@@ -502,19 +487,24 @@ fn right_servers_are_found_right_and_every_checker_looks() {
             assert!(progress.acknowledged_writes >= 3, "seed {seed}: {progress:?}");
         }
     }
+    assert!(persistent_examined > 0, "no client was told anything by a persistent watch");
 }
 
 #[test]
 fn what_servers_do_wrong_is_caught() {
-    let table: [(Wrong, &[&str]); 10] = [
+    let table: [(Wrong, &[&str]); 13] = [
         (Wrong::WriteAnsweredEarly, &["acknowledged_survive", "session_order"]),
         (Wrong::OldZxid, &["acknowledged_survive", "answers_match_history", "linearizable_writes"]),
         (Wrong::AnswersSwapped, &["session_order"]),
         (Wrong::BehindClient, &["session_monotonic", "session_order"]),
-        (Wrong::StaleRead, &["read_at_zxid"]),
-        (Wrong::EventLost, &["watch_before_reply"]),
+        // It also sets its watch on the wrong server.
+        (Wrong::StaleRead, &["read_at_zxid", "watch_before_reply"]),
+        (Wrong::EventLost, &["watch_before_reply", "persistent_watches"]),
         (Wrong::EventTwice, &["one_shot_once"]),
         (Wrong::NotCaughtUp, &["watch_before_reply"]),
+        (Wrong::PersistentForgotten, &["persistent_watches"]),
+        (Wrong::RemovalIgnored, &["one_shot_once"]),
+        (Wrong::ReadUnchecked, &["read_at_zxid"]),
         (Wrong::ErrorHidden, &["answers_match_history", "acknowledged_survive", "protocol"]),
         (Wrong::LongFrame, &["protocol"]),
     ];

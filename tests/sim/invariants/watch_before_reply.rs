@@ -1,6 +1,5 @@
-//! A client sees the watch event before any reply that shows the change (I9), whoever made the change.
-
-use std::collections::BTreeMap;
+//! A client sees the watch event before any reply that shows the change (I9), whoever made the change: no event that a
+//! one-shot, persistent or recursive watch owes it is left out.
 
 use wire::{ErrorCode, Zxid};
 
@@ -14,34 +13,24 @@ use crate::observe::{Answer, Call, ClientId, Observation, Op};
 #[derive(Debug, Default)]
 pub struct WatchBeforeReply {
     watching: Watching,
-    /// Up to where each client's watches were compared with the history.
-    compared: BTreeMap<ClientId, Zxid>,
     examined: u64,
 }
 
 impl WatchBeforeReply {
-    /// Looks for a watch that a transaction up to `upto` must have fired.
+    /// Looks for an event of a transaction up to `upto` that was not told.
     fn check(&mut self, client: ClientId, upto: Zxid, model: &Model) -> Result<(), String> {
-        if self.compared.get(&client).is_some_and(|compared| upto <= *compared) {
-            return Ok(());
+        let owed = self.watching.owed(client, upto, model);
+        match owed.front().filter(|owed| owed.zxid <= upto) {
+            None => Ok(()),
+            Some(owed) => Err(format!(
+                "its watch of type {:?}, set at {}, was to tell {:?} of {} by {} and did not",
+                owed.by, owed.set_at, owed.kind, owed.path, owed.zxid
+            )),
         }
-        self.compared.insert(client, upto);
-        let Some(watches) = self.watching.of(client) else { return Ok(()) };
-        for (path, watched, set_at) in watches.iter().filter(|(_, _, set_at)| *set_at < upto) {
-            self.examined += 1;
-            if let Some(change) = model.znodes().first_change_after(path, set_at, watched)
-                && change.zxid <= upto
-            {
-                return Err(format!(
-                    "its watch of {path} ({watched:?}), set at {set_at}, was to be told {:?} by {} and was not",
-                    change.kind, change.zxid
-                ));
-            }
-        }
-        Ok(())
     }
 
     fn on_answer(&mut self, call: &Call, answer: &Answer, model: &Model) -> Result<(), String> {
+        self.examined += u64::from(self.watching.is_watching(call.client));
         self.check(call.client, answer.zxid, model)
             .map_err(|why| format!("{}: the answer is of {}, but {why}", name(call), answer.zxid))?;
         if matches!(call.op, Op::SetWatches { .. }) && answer.error == ErrorCode::Ok {
@@ -68,9 +57,6 @@ impl Invariant for WatchBeforeReply {
     fn observe(&mut self, seen: &Observation<'_>, model: &Model) -> Result<(), String> {
         self.watching.observe(seen);
         match seen {
-            Observation::Attached { client, .. } => {
-                self.compared.remove(client);
-            }
             Observation::Answered { call, answer } => return self.on_answer(call, answer, model),
             Observation::Event { client, kind, path, zxid, .. } if *zxid == Zxid::NONE => {
                 self.watching.catch_up(*client, *kind, path);
@@ -80,7 +66,11 @@ impl Invariant for WatchBeforeReply {
                 self.check(*client, Zxid(zxid.0 - 1), model).map_err(|why| {
                     format!("client {} (session {session}) is told {kind:?} of {path} by {zxid}, but {why}", client.0)
                 })?;
-                self.watching.fire(*client, *kind, path);
+                let owed = self.watching.owed(*client, *zxid, model);
+                if let Some(at) = owed.iter().position(|owed| owed.is(*zxid, *kind, path)) {
+                    self.examined += 1;
+                    owed.remove(at);
+                }
             }
             _ => {}
         }

@@ -3,11 +3,11 @@
 mod bench;
 
 use super::*;
-use crate::observe::{Body, Op};
+use crate::observe::{Access, Body, Op};
 use bench::*;
 use replica::ServingRole;
 use std::collections::BTreeSet;
-use wire::txn::{Txn, TxnEntry};
+use wire::txn::{CreateKind, Txn, TxnEntry};
 use wire::{ErrorCode, ServerId};
 
 #[test]
@@ -19,10 +19,10 @@ fn nothing_proves_nothing() {
         assert_eq!(bench.invariant.examined(), 0, "{}", bench.invariant.name());
         assert!(names.insert(bench.invariant.name()), "{} twice", bench.invariant.name());
     }
-    assert_eq!(names.len(), 18);
+    assert_eq!(names.len(), 20);
 }
 
-/// Sessions, quotas, multis, a change of leaders with an uncommitted rest that is cut, and a server that comes back by a
+/// Sessions, quotas, multis, a container, an ACL, a change of leaders with an uncommitted rest that is cut, and a server that comes back by a
 /// snapshot.
 fn right_history(bench: Bench) -> Bench {
     let multi = |zxid, parts| txn(zxid, Txn::Multi(parts));
@@ -40,9 +40,12 @@ fn right_history(bench: Bench) -> Bench {
         ephemeral(z(1, 7), "/e", 4),
         ephemeral(z(1, 8), "/f", 5),
         delete(z(1, 9), "/f"),
+        multi(z(1, 10), vec![container("/c", 6), creation("/c/x", false, 1), Txn::Delete { path: "/c/x".into() }]),
+        txn(z(1, 11), Txn::DeleteContainer { path: "/c".into() }),
+        txn(z(1, 12), Txn::SetAcl { path: "/a".into(), acl: Access::ReadOnly.asked(), version: 1 }),
     ];
     let bench = history.iter().fold(bench.begin(), Bench::commit);
-    let (lost, last) = (noted(z(1, 10), 1), close(z(2, 1), &["/e"]));
+    let (lost, last) = (noted(z(1, 13), 1), close(z(2, 1), &["/e"]));
     let all: Vec<&TxnEntry> = history.iter().chain([&last]).collect();
     let bench = bench
         .numbered(z(1, 7), 0)
@@ -50,7 +53,7 @@ fn right_history(bench: Bench) -> Bench {
         .queues(5)
         // 1 logs one more transaction that nobody else sees, and applies it as it stops.
         .append(1, &lost, true)
-        .sync(1, z(1, 10))
+        .sync(1, z(1, 13))
         .stop(1)
         .apply(1, &lost)
         .stop(2)
@@ -237,6 +240,46 @@ fn multis() {
     new().apply_as(1, &done, &refused).fails(&["0x100000002 was carried out", "server 1"]);
     new().apply_as(1, &refused, &b).fails(&["0x100000002 was refused", "/b was not there"]);
     new().apply_as(1, &refused, &txn(z(1, 2), set("/a", 1))).fails(&["0x100000002 was refused", "/a was written"]);
+}
+
+#[test]
+fn acls() {
+    let guarded = |access: Access| {
+        let Txn::Create(mut txn) = creation("/a", false, 1) else { unreachable!("a creation is a create") };
+        txn.acl = access.asked();
+        Txn::Create(txn)
+    };
+    let change = |zxid, access: Access| txn(zxid, Txn::SetAcl { path: "/a".into(), acl: access.asked(), version: 1 });
+    let created = txn(z(1, 1), guarded(Access::ReadOnly));
+    let new = || Bench::established(SameAcls::default()).commit(&created);
+    new().rest(2).passes();
+    new().commit(&change(z(1, 2), Access::NoAdmin)).rest(2).rest(3).passes();
+    // The digest of the tree is the same: it does not cover ACLs.
+    let (other, late) = (change(z(1, 2), Access::Marked(7)), change(z(1, 2), Access::Marked(8)));
+    let lost = || new().apply(1, &other).apply_as(2, &other, &late);
+    lost().rest(1).passes();
+    lost().rest(2).fails(&["server 2", "/a", "192.0.0.8", "192.0.0.7"]);
+    lost().stop(2).serve(2, ServingRole::Follower, 1).fails(&["server 2", "/a", "192.0.0.8", "192.0.0.7"]);
+}
+
+fn container(path: &str, parent_cversion: i32) -> Txn {
+    let Txn::Create(mut txn) = creation(path, false, parent_cversion) else { unreachable!("a creation is a create") };
+    txn.kind = CreateKind::Container;
+    Txn::Create(txn)
+}
+
+#[test]
+fn emptied_containers() {
+    let emptied = || {
+        let born = Bench::established(Containers::default()).commit(&txn(z(1, 1), container("/c", 1)));
+        born.commit(&create(z(1, 2), "/c/x", 1)).commit(&delete(z(1, 3), "/c/x"))
+    };
+    let reaped = txn(z(1, 4), Txn::DeleteContainer { path: "/c".into() });
+    emptied().commit(&reaped).after_ms(9_000).rest(1).passes();
+    emptied().after_ms(9_000).rest(1).fails(&["0x100000003", "/c", "9000 ms later"]);
+    // The leader's check comes round in time, and a leader that has just begun has all of that time.
+    emptied().after_ms(2_000).rest(1).commit(&reaped).passes();
+    emptied().after_ms(9_000).stop(1).serve(1, ServingRole::Leader, 2).after_ms(2_000).rest(1).commit(&reaped).passes();
 }
 
 #[test]

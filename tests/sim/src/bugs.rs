@@ -12,9 +12,11 @@ const START: u64 = 1;
 /// Where to begin with bugs that not every run meets. A hint that is out of date costs time and nothing else.
 const HINTS: &[(Bug, u64)] = &[
     (Bug::QuotaNotCountedOnDelete, 17),
-    (Bug::DeleteOfGoneNodeKeepsPzxid, 18),
+    (Bug::DeleteOfGoneNodeKeepsPzxid, 94),
+    (Bug::RepeatedSetAclSkipped, 229),
+    (Bug::ContainersForgottenOnLoad, 42),
     (Bug::VoteSidBeforeZxid, 26),
-    (Bug::VoteZxidBeforeEpoch, 126),
+    (Bug::VoteZxidBeforeEpoch, 515),
     (Bug::ElectsWithoutHistory, 14),
     (Bug::EmptyServerVotes, 156),
     (Bug::LeadsWithoutQuorum, 30),

@@ -58,6 +58,7 @@ impl Checks {
             self.fail("model", message);
             return;
         }
+        self.coverage.note(seen, &self.model);
         for at in 0..self.invariants.len() {
             let invariant = &mut self.invariants[at];
             if let Err(message) = invariant.observe(seen, &self.model) {

@@ -291,7 +291,7 @@ impl Client {
         let in_one_piece = self.planner.rng().chance(50);
         let mut frames = BytesMut::new();
         for _ in 0..count {
-            let op = match self.planner.next_step() {
+            let op = match self.planner.next_step(&self.watches) {
                 Step::Ask(op) => op,
                 Step::Close => Op::CloseSession,
                 Step::Abandon => {
@@ -313,6 +313,9 @@ impl Client {
         }
         if !frames.is_empty() {
             io.out.push(ClientAction::Send(frames.freeze()));
+        }
+        if self.planner.hops() {
+            self.hang_up(io);
         }
     }
 

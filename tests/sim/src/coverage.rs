@@ -2,6 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use wire::ErrorCode;
+use wire::txn::Txn;
+
+use crate::model::Model;
+use crate::observe::{Answer, Body, Call, Lifetime, Observation, Op};
+
 /// Counts by kind.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Coverage {
@@ -45,7 +51,50 @@ impl Coverage {
         "sessions expired",
         "watch events",
         "multis",
+        "persistent watches",
+        "recursive watches",
+        "persistent watches taken along",
+        "watches removed",
+        "ACLs changed",
+        "ACL refusals",
+        "containers deleted",
+        "expired nodes deleted",
     ];
+
+    /// Counts what an observation shows to have happened. The model knows of it already.
+    pub fn note(&mut self, seen: &Observation<'_>, model: &Model) {
+        match seen {
+            Observation::Answered { call, answer } => self.note_answer(call, answer),
+            Observation::Applied { entry, .. } => {
+                let Txn::DeleteContainer { path } = &entry.txn else { return };
+                // Every server applies it; what it was is in the history before it.
+                let before = wire::Zxid(entry.zxid().0 - 1);
+                match model.znodes().at(path, before).map(|node| node.lifetime()) {
+                    Some(Lifetime::Container) => self.count("containers deleted"),
+                    Some(Lifetime::Ttl(_)) => self.count("expired nodes deleted"),
+                    _ => {}
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn note_answer(&mut self, call: &Call, answer: &Answer) {
+        let kind = match (&call.op, &answer.body) {
+            (_, Body::Multi(Err(codes))) if codes.contains(&ErrorCode::NoAuth) => "ACL refusals",
+            _ if answer.error == ErrorCode::NoAuth => "ACL refusals",
+            _ if answer.error != ErrorCode::Ok => return,
+            (Op::AddWatch { recursive: false, .. }, _) => "persistent watches",
+            (Op::AddWatch { recursive: true, .. }, _) => "recursive watches",
+            (Op::SetWatches { persistent, recursive, .. }, _) if !persistent.is_empty() || !recursive.is_empty() => {
+                "persistent watches taken along"
+            }
+            (Op::RemoveWatches { .. }, _) => "watches removed",
+            (Op::SetAcl { .. }, _) => "ACLs changed",
+            _ => return,
+        };
+        self.count(kind);
+    }
 
     /// Counts one.
     pub fn count(&mut self, kind: &'static str) {

@@ -13,7 +13,7 @@
 mod ledger;
 mod server;
 
-use crate::observe::Observation;
+use crate::observe::{ClientId, Observation, User};
 use crate::znodes::Znodes;
 use ledger::Ledger;
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,6 +31,7 @@ pub struct Model {
     ledger: Ledger,
     committed: Vec<TxnNo>,
     znodes: Znodes,
+    users: BTreeMap<ClientId, User>,
     impossible: Option<String>,
     report_us: Option<i64>,
     // --- of the latest observation only ---
@@ -71,6 +72,7 @@ impl Model {
             ledger: Ledger::default(),
             committed: Vec::new(),
             znodes: Znodes::new(),
+            users: BTreeMap::new(),
             impossible: None,
             report_us: None,
             txn: None,
@@ -207,6 +209,12 @@ impl Model {
         &self.znodes
     }
 
+    /// Whom a client has proven to be on its present connection.
+    #[must_use]
+    pub fn user(&self, client: ClientId) -> Option<User> {
+        self.users.get(&client).copied()
+    }
+
     /// Why the first committed transaction that makes no sense where it stands makes none there.
     #[must_use]
     pub fn impossible(&self) -> Option<&str> {
@@ -239,6 +247,12 @@ impl Model {
             Observation::Installed { server, from, zxid } => {
                 let history = self.history_of(from, zxid)?;
                 view(&mut self.servers, server)?.installed(zxid, history);
+            }
+            Observation::Attached { client, user: Some(user), .. } => {
+                self.users.insert(client, user);
+            }
+            Observation::Attached { client, user: None, .. } => {
+                self.users.remove(&client);
             }
             _ => {}
         }

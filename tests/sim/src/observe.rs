@@ -3,13 +3,19 @@
 //! Servers are watched from inside (every append, sync and applied transaction), clients from outside: a checker never
 //! takes a server's word for what a client was told.
 
+mod access;
+mod op;
+
 use bytes::Bytes;
 use replica::ServingRole;
 use tree::{ConnId, Tree};
 use wire::client::EventType;
 use wire::txn::TxnEntry;
-use wire::{Epoch, ErrorCode, ServerId, SessionId, Stat, Zxid};
+use wire::{Acl, Epoch, ErrorCode, ServerId, SessionId, Stat, Zxid};
 use zab::{Epochs, Proposal};
+
+pub use access::{Access, User, grants, shown};
+pub use op::{Lifetime, Op, WatchType};
 
 /// A simulated client; it keeps its number when it loses its session and gets another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -151,6 +157,8 @@ pub enum Observation<'a> {
         conn: ConnId,
         /// The timeout granted, ms.
         timeout_ms: i32,
+        /// Whom it proves to be, ahead of its first request on this connection.
+        user: Option<User>,
     },
     /// A client's connection is gone. Calls without an answer are lost: they may have happened or may yet happen.
     Detached {
@@ -209,99 +217,6 @@ pub struct Call {
     pub op: Op,
 }
 
-/// What a simulated client asks for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Op {
-    /// create2.
-    Create {
-        /// Where; the sequence number not included.
-        path: String,
-        /// With which data.
-        data: Bytes,
-        /// Whether it goes with the session.
-        ephemeral: bool,
-        /// Whether a number is appended.
-        sequential: bool,
-    },
-    /// delete.
-    Delete {
-        /// Which.
-        path: String,
-        /// Of which version, -1 for any.
-        version: i32,
-    },
-    /// setData.
-    Set {
-        /// Which.
-        path: String,
-        /// With which data.
-        data: Bytes,
-        /// Of which version, -1 for any.
-        version: i32,
-    },
-    /// check, only within a multi.
-    Check {
-        /// Which.
-        path: String,
-        /// Of which version.
-        version: i32,
-    },
-    /// multi.
-    Multi(Vec<Op>),
-    /// getData.
-    Get {
-        /// Which.
-        path: String,
-        /// Whether to watch.
-        watch: bool,
-    },
-    /// exists.
-    Exists {
-        /// Which.
-        path: String,
-        /// Whether to watch.
-        watch: bool,
-    },
-    /// getChildren2.
-    Children {
-        /// Of which.
-        path: String,
-        /// Whether to watch.
-        watch: bool,
-    },
-    /// sync.
-    Sync {
-        /// The path, which is echoed.
-        path: String,
-    },
-    /// Watches taken along to a new connection (setWatches), with the last zxid seen.
-    SetWatches {
-        /// The last zxid the client has seen.
-        relative: Zxid,
-        /// getData watches.
-        data: Vec<String>,
-        /// exists watches on what was not there.
-        exist: Vec<String>,
-        /// getChildren watches.
-        child: Vec<String>,
-    },
-    /// ping.
-    Ping,
-    /// closeSession.
-    CloseSession,
-}
-
-impl Op {
-    /// Whether it becomes a transaction.
-    #[must_use]
-    pub fn is_write(&self) -> bool {
-        matches!(
-            self,
-            Op::Create { .. } | Op::Delete { .. } | Op::Set { .. } | Op::Multi(_) | Op::Check { .. } | Op::CloseSession
-        )
-    }
-}
-
 /// What a client was answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
@@ -326,6 +241,8 @@ pub enum Body {
     Data(Option<Bytes>, Stat),
     /// Children, sorted, and stat.
     Children(Vec<String>, Stat),
+    /// An ACL and stat.
+    Acl(Vec<Acl>, Stat),
     /// The results of a multi: all of it, or the error of each part.
     Multi(Result<Vec<Body>, Vec<ErrorCode>>),
     /// The path of a sync.

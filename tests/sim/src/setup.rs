@@ -82,7 +82,7 @@ impl Setup {
                 entry_bytes_max: ENTRY_BYTES_MAX,
                 ..RecoverSettings::default()
             },
-            tree: TreeSettings { hash_seed: 0, digest_enabled: true, extended_types: false },
+            tree: TreeSettings { hash_seed: 0, digest_enabled: true, extended_types: true },
             snapshots: SnapshotSettings { compression: self.compression, last_processed: true, digest: true },
             history_max: self.commit_log_count,
             config_node: self

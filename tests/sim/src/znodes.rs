@@ -5,56 +5,25 @@
 //! binary search. A transaction that is impossible where it stands (a create of what is there, a delete of what has
 //! children) is refused: no leader may log one.
 
+mod change;
 mod history;
+mod node_at;
 pub mod verdict;
 
 use std::cmp::Ordering;
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use wire::client::EventType;
 use wire::txn::{CreateKind, CreateTxn, Txn, TxnEntry, TxnHeader};
-use wire::{SessionId, Stat, Zxid};
+use wire::{Acl, SessionId, Stat, Zxid};
 
+use crate::observe::{Access, Lifetime};
 use history::{History, Membership, Moment, Node};
 
-pub use history::{Change, Watched};
-
-/// A znode as it was at some zxid.
-#[derive(Debug, Clone, Copy)]
-pub struct NodeAt<'a> {
-    node: &'a Node,
-    history: &'a History,
-    moment: Moment,
-}
-
-impl<'a> NodeAt<'a> {
-    /// The data; null and empty differ.
-    #[must_use]
-    pub fn data(&self) -> Option<&'a Bytes> {
-        self.node.data.as_ref()
-    }
-
-    /// The stat as clients see it: `cversion` counts creates and deletes of children.
-    #[must_use]
-    pub fn stat(&self) -> Stat {
-        let mut stat = self.node.stat;
-        stat.cversion = stat.cversion.wrapping_mul(2).wrapping_sub(stat.num_children);
-        stat
-    }
-
-    /// `cversion` as it is stored: creates of children only, the next sequence number.
-    #[must_use]
-    pub fn cversion_stored(&self) -> i32 {
-        self.node.stat.cversion
-    }
-
-    /// The names of the children, sorted.
-    #[must_use]
-    pub fn children(&self) -> Vec<&'a str> {
-        self.history.children_at(self.moment)
-    }
-}
+pub use change::Change;
+pub use node_at::NodeAt;
 
 /// The tree at every moment of a history.
 #[derive(Debug)]
@@ -63,6 +32,7 @@ pub struct Znodes {
     /// When each session began (true) and ended (false), oldest first.
     sessions: HashMap<SessionId, Vec<(Zxid, bool)>>,
     ephemerals: HashMap<SessionId, BTreeSet<String>>,
+    changes: Vec<Change>,
     /// How many znodes there are now.
     count: usize,
     last: Zxid,
@@ -82,6 +52,7 @@ impl Znodes {
             paths: HashMap::new(),
             sessions: HashMap::new(),
             ephemerals: HashMap::new(),
+            changes: Vec::new(),
             count: 4,
             last: Zxid::ZERO,
         };
@@ -92,14 +63,19 @@ impl Znodes {
             ("/zookeeper/quota", &[]),
             ("/zookeeper/config", &[]),
         ];
+        let open: Arc<[Acl]> = Arc::from(Access::Open.asked());
+        let readable: Arc<[Acl]> = Arc::from(Access::ReadOnly.asked());
         for (path, children) in initial {
+            let is_config = path == "/zookeeper/config";
+            let acl = if is_config { readable.clone() } else { open.clone() };
             let stat = Stat {
                 num_children: children.len() as i32,
-                aversion: if path == "/zookeeper/config" { -1 } else { 0 },
+                aversion: if is_config { -1 } else { 0 },
                 ..Stat::default()
             };
             let history = znodes.paths.entry(path.to_owned()).or_default();
-            history.become_at(beginning, Some(Node { stat, data: Some(Bytes::new()) }));
+            let (data, lifetime) = (Some(Bytes::new()), Lifetime::Persistent);
+            history.become_at(beginning, Some(Node { stat, data, acl, lifetime }));
             history.children = children.iter().map(|&name| name.to_owned()).collect();
         }
         znodes
@@ -147,13 +123,15 @@ impl Znodes {
             Txn::CloseSession { paths } => self.close_session(header, at, paths.as_deref().unwrap_or_default()),
             Txn::Error { .. } => Ok(()),
             Txn::Create(create) => self.create(header, at, create),
-            Txn::Delete { path } | Txn::DeleteContainer { path } => self.delete(at, path),
+            Txn::Delete { path } => self.delete(at, path),
+            Txn::DeleteContainer { path } => self.reap(header, at, path),
             Txn::SetData { path, data, version } => self.set_data(header, at, path, data.as_ref(), Some(*version)),
             Txn::Reconfig { path, data, .. } => self.set_data(header, at, path, data.as_ref(), None),
-            Txn::SetAcl { path, version, .. } => {
+            Txn::SetAcl { path, acl, version } => {
                 let mut node = self.node_now(path)?.clone();
                 expect_next("ACL version", node.stat.aversion, *version)?;
                 node.stat.aversion = *version;
+                node.acl = Arc::from(&acl[..]);
                 self.history(path).become_at(at, Some(node));
                 Ok(())
             }
@@ -211,8 +189,13 @@ impl Znodes {
             return Err(format!("{parent_path} is ephemeral and cannot have children"));
         }
         expect_next("the parent's cversion", parent.stat.cversion, create.parent_cversion)?;
-        let is_ephemeral =
-            matches!(create.kind, CreateKind::Create { ephemeral: true } | CreateKind::Create2 { ephemeral: true });
+        let lifetime = match create.kind {
+            CreateKind::Create { ephemeral: true } | CreateKind::Create2 { ephemeral: true } => Lifetime::Ephemeral,
+            CreateKind::Create { .. } | CreateKind::Create2 { .. } => Lifetime::Persistent,
+            CreateKind::Container => Lifetime::Container,
+            CreateKind::Ttl(ttl_ms) => Lifetime::Ttl(ttl_ms),
+        };
+        let is_ephemeral = lifetime == Lifetime::Ephemeral;
         if is_ephemeral {
             if !self.is_session_open(header.session, header.zxid) {
                 return Err(format!("an ephemeral of session {}, which is not there", header.session));
@@ -230,15 +213,16 @@ impl Znodes {
             ..Stat::default()
         };
         self.count += 1;
-        let history = self.history(path);
-        history.become_at(at, Some(Node { stat, data: create.data.clone() }));
-        history.node_changes.push(Change { zxid: at.zxid, kind: EventType::NodeCreated });
+        let acl: Arc<[Acl]> = Arc::from(&create.acl[..]);
+        self.changes.push(Change::new(at.zxid, EventType::NodeCreated, path, acl.clone()));
+        self.history(path).become_at(at, Some(Node { stat, data: create.data.clone(), acl, lifetime }));
         self.change_children(at, parent_path, name, true)
     }
 
     fn delete(&mut self, at: Moment, path: &str) -> Result<(), String> {
         let (parent_path, name) = split(path).ok_or_else(|| format!("{path:?} cannot be deleted"))?;
-        let stat = self.node_now(path)?.stat;
+        let node = self.node_now(path)?;
+        let (stat, acl) = (node.stat, node.acl.clone());
         if stat.num_children > 0 {
             return Err(format!("{path} has {} children", stat.num_children));
         }
@@ -246,12 +230,27 @@ impl Znodes {
             owned.remove(path);
         }
         self.count -= 1;
-        let history = self.history(path);
-        history.become_at(at, None);
-        let change = Change { zxid: at.zxid, kind: EventType::NodeDeleted };
-        history.node_changes.push(change);
-        history.child_changes.push(change);
+        self.history(path).become_at(at, None);
+        self.changes.push(Change::new(at.zxid, EventType::NodeDeleted, path, acl));
         self.change_children(at, parent_path, name, false)
+    }
+
+    /// The leader deletes by itself: a container whose last child is gone, or what was not changed for its time to live by
+    /// the clocks of the leaders.
+    fn reap(&mut self, header: &TxnHeader, at: Moment, path: &str) -> Result<(), String> {
+        let node = self.node_now(path)?;
+        let unused_ms = header.time.0 - node.stat.mtime;
+        match node.lifetime {
+            Lifetime::Container if node.stat.cversion == 0 => {
+                return Err(format!("the container {path} never had children"));
+            }
+            Lifetime::Ttl(ttl_ms) if unused_ms <= ttl_ms => {
+                return Err(format!("{path} lives for {ttl_ms} ms and was changed {unused_ms} ms ago"));
+            }
+            Lifetime::Container | Lifetime::Ttl(_) => {}
+            other => return Err(format!("{path} is {other:?} and not for the leader to delete")),
+        }
+        self.delete(at, path)
     }
 
     /// What a child that comes or goes does to its parent. `cversion` counts those that come, `pzxid` notes both.
@@ -267,8 +266,9 @@ impl Znodes {
         }
         parent.stat.num_children = history.children.len() as i32;
         history.memberships.push(Membership { at, name: name.to_owned(), came });
-        history.child_changes.push(Change { zxid: at.zxid, kind: EventType::NodeChildrenChanged });
+        let acl = parent.acl.clone();
         history.become_at(at, Some(parent));
+        self.changes.push(Change::new(at.zxid, EventType::NodeChildrenChanged, parent_path, acl));
         Ok(())
     }
 
@@ -289,9 +289,8 @@ impl Znodes {
         node.stat.mtime = header.time.0;
         node.stat.data_length = data.map_or(0, Bytes::len) as i32;
         node.data = data.cloned();
-        let history = self.history(path);
-        history.become_at(at, Some(node));
-        history.node_changes.push(Change { zxid: at.zxid, kind: EventType::NodeDataChanged });
+        self.changes.push(Change::new(at.zxid, EventType::NodeDataChanged, path, node.acl.clone()));
+        self.history(path).become_at(at, Some(node));
         Ok(())
     }
 
@@ -312,15 +311,18 @@ impl Znodes {
         history.at(moment).map(|node| NodeAt { node, history, moment })
     }
 
-    /// The change behind `zxid` that fires a watch which was set when the tree stood at `zxid`.
+    /// Everything that fires watches, in the order in which it is told.
     #[must_use]
-    pub fn first_change_after(&self, path: &str, zxid: Zxid, watched: Watched) -> Option<Change> {
-        let history = self.paths.get(path)?;
-        let changes = match watched {
-            Watched::Node => &history.node_changes,
-            Watched::Children => &history.child_changes,
-        };
-        changes.get(changes.partition_point(|change| change.zxid <= zxid)).copied()
+    pub fn changes(&self) -> &[Change] {
+        &self.changes
+    }
+
+    /// Containers that had children and have none now, each with the transaction that took the last one.
+    pub fn emptied_containers(&self) -> impl Iterator<Item = (&str, Zxid)> {
+        let now = self.paths.iter().filter_map(|(path, history)| Some((path.as_str(), history.now()?)));
+        now.filter(|(_, node)| node.lifetime == Lifetime::Container)
+            .filter(|(_, node)| node.stat.cversion > 0 && node.stat.num_children == 0)
+            .map(|(path, node)| (path, Zxid(node.stat.pzxid)))
     }
 
     /// Whether a session was there behind the transaction `zxid`.

@@ -4,6 +4,7 @@ use crate::acl_table::{OPEN, OPEN_ID};
 use crate::node::{Node, NodeId, StoredStat};
 use crate::quota::{LIMITS, QUOTA_PATH};
 use crate::{Tree, TreeSettings, path};
+use planted::Bug;
 use std::collections::BTreeMap;
 use wire::{Acl, DecodeError, Id, Perms, Reader, SessionId};
 
@@ -273,6 +274,9 @@ impl Loader {
         }
         let acl = self.acl_slot(acl_id);
         self.tree.insert(parent, path, Node::new(name, data, acl, stat));
+        if planted::is(Bug::ContainersForgottenOnLoad) {
+            self.tree.containers.clear();
+        }
         Ok(())
     }
 

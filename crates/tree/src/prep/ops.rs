@@ -20,7 +20,9 @@ impl Prep {
         let path = request.path.ok_or(Refusal::Broken)?;
         let parent_path = parent_of_deletable(path)?;
         let parent = self.record(task, parent_path)?;
-        self.check_acl(task, &parent, Perms::DELETE)?;
+        if !planted::is(Bug::DeleteUnchecked) {
+            self.check_acl(task, &parent, Perms::DELETE)?;
+        }
         let node = self.record(task, path)?;
         next_version(node.stat.version, request.version)?;
         if node.child_count > 0 {
@@ -40,7 +42,8 @@ impl Prep {
     }
 
     /// The server's own: a container or TTL node was found unused some time ago, which is checked again. Apache lets plain
-    /// nodes pass here and does not look at the clock; both would delete what a client has created or renewed meanwhile.
+    /// nodes and new containers pass here and does not look at the clock; that would delete what a client has created or
+    /// renewed meanwhile.
     pub(super) fn decide_delete_container(&mut self, task: Task<'_>) -> Decision {
         let path = Reader::new(task.request.body).str("path")?;
         let parent_path = parent_of_deletable(path)?;
@@ -48,9 +51,14 @@ impl Prep {
         if node.child_count > 0 {
             return Err(ErrorCode::NotEmpty.into());
         }
-        let unused_ms = task.request.header.time.0.saturating_sub(node.stat.mtime);
+        let since = if planted::is(Bug::TtlCountsFromCreate) { node.stat.ctime } else { node.stat.mtime };
+        let unused_ms = task.request.header.time.0.saturating_sub(since);
         let is_unused = match task.owner(&node.stat) {
-            Owner::Container => true,
+            Owner::Container if node.stat.cversion > 0 || planted::is(Bug::UnusedContainerDeleted) => true,
+            Owner::Container => {
+                let never_used_ms_max = self.settings.container_never_used_ms_max;
+                never_used_ms_max != 0 && unused_ms > never_used_ms_max
+            }
             Owner::Ttl(ttl) => unused_ms > ttl,
             Owner::Nobody | Owner::Session(_) => false,
         };

@@ -2,7 +2,7 @@
 
 use super::super::Invariant;
 use crate::model::Model;
-use crate::observe::{Answer, Body, Call, ClientId, Observation, Op};
+use crate::observe::{Access, Answer, Body, Call, ClientId, Lifetime, Observation, Op};
 use bytes::Bytes;
 use replica::ServingRole;
 use std::collections::{BTreeMap, BTreeSet};
@@ -180,7 +180,8 @@ impl Bench {
 
     /// A sequential create below `/q` was answered with this number.
     pub(super) fn numbered(self, zxid: i64, number: u32) -> Bench {
-        let op = Op::Create { path: "/q/n-".to_owned(), data: Bytes::new(), ephemeral: false, sequential: true };
+        let (path, data, lifetime) = ("/q/n-".to_owned(), Bytes::new(), Lifetime::Persistent);
+        let op = Op::Create { path, data, lifetime, sequential: true, access: Access::Open };
         self.answer(2, zxid, op, Body::Created(format!("/q/n-{number:010}"), Stat::default()))
     }
 

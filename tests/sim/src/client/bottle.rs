@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use bytes::{Buf, Bytes, BytesMut};
 use replica::ServingRole;
+use tree::acl::{AuthSettings, authenticate};
 use tree::{ConnId, Events, Prep, PrepSettings, ReadContext, Tree, TreeSettings, WriteRequest, encode_write_reply};
-use wire::client::{ConnectRequest, ConnectResponse, OpCode, Password, RequestHeader};
+use wire::client::{AuthPacket, ConnectRequest, ConnectResponse, OpCode, Password, ReplyHeader, RequestHeader};
 use wire::txn::{Txn, TxnEntry, TxnHeader};
-use wire::{Epoch, Id, Millis, ServerId, SessionId, Writer, Xid, Zxid};
+use wire::{Epoch, ErrorCode, Id, Millis, Reader, ServerId, SessionId, Writer, Xid, Zxid};
 use zab::Epochs;
 
 use super::{Client, ClientAction, ClientInput, Workload, codec};
@@ -39,6 +40,12 @@ pub enum Wrong {
     EventTwice,
     /// setWatches registers without telling what was missed.
     NotCaughtUp,
+    /// setWatches2 registers the one-shot watches alone.
+    PersistentForgotten,
+    /// removeWatches is answered and removes nothing.
+    RemovalIgnored,
+    /// Reads ask nobody for permission.
+    ReadUnchecked,
     /// A failed write is answered as if it had been carried out.
     ErrorHidden,
     /// A frame has a byte too many.
@@ -57,6 +64,7 @@ struct Conn {
     id: ConnId,
     server: usize,
     session: SessionId,
+    identities: Arc<[Id]>,
     greeted: bool,
     inbox: BytesMut,
     outbox: BytesMut,
@@ -126,7 +134,7 @@ impl Bottle {
         let mut rng = Rng::new(seed);
         let ids: BTreeSet<ServerId> = (0..3).map(sid).collect();
         let servers = ids.iter().map(|_| Server {
-            tree: Tree::new(TreeSettings::default()),
+            tree: Tree::new(TreeSettings { extended_types: true, ..TreeSettings::default() }),
             applied: 0,
             pace_percent: *rng.pick(&[60, 60, 10, 1]).unwrap_or(&60),
         });
@@ -270,6 +278,7 @@ impl Bottle {
                         id,
                         server: server.0 as usize - 1,
                         session: SessionId::NONE,
+                        identities: Arc::from(Vec::new()),
                         greeted: false,
                         inbox: BytesMut::new(),
                         outbox: BytesMut::new(),
@@ -307,15 +316,14 @@ impl Bottle {
         let due = self.orphans.iter().find(|(_, since_us)| self.now_us - **since_us > self.expiry_us);
         if let Some((&session, _)) = due {
             self.orphans.remove(&session);
-            self.propose(session, Xid(0), OpCode::CloseSession, &Bytes::new());
+            self.propose((session, Xid(0)), OpCode::CloseSession, &Bytes::new(), &[]);
         }
     }
 
-    fn propose(&mut self, session: SessionId, cxid: Xid, opcode: OpCode, body: &Bytes) {
+    fn propose(&mut self, (session, cxid): (SessionId, Xid), opcode: OpCode, body: &Bytes, identities: &[Id]) {
         let zxid = Zxid::new(Epoch(1), self.log.len() as u32 + 1);
         let header = TxnHeader { session, cxid, zxid, time: Millis(self.now_us / 1000) };
-        let request =
-            WriteRequest { header, opcode, body, identities: &[], session_error: None, ephemeral_error: None };
+        let request = WriteRequest { header, opcode, body, identities, session_error: None, ephemeral_error: None };
         let entry = self.prep.prepare(&self.servers[0].tree, &request);
         self.log.push(entry);
         self.apply(0, 1);
@@ -352,7 +360,7 @@ impl Bottle {
             session = SessionId(self.last_session);
             let mut body = BytesMut::new();
             body.i32(request.timeout);
-            self.propose(session, Xid(0), OpCode::CreateSession, &body.freeze());
+            self.propose((session, Xid(0)), OpCode::CreateSession, &body.freeze(), &[]);
         }
         let alive = self.servers[0].tree.has_session(session);
         let response = if alive {
@@ -379,6 +387,13 @@ impl Bottle {
         let upto = self.log.len();
         let Some(conn) = self.conns.get_mut(&client) else { return };
         let (session, server) = (conn.session, conn.server);
+        if opcode == OpCode::Auth {
+            let packet = AuthPacket::decode(&mut Reader::new(&body)).unwrap();
+            conn.identities = authenticate(packet.scheme, packet.auth, &AuthSettings::default()).unwrap().into();
+            self.servers[server].tree.update_watcher(conn.id, conn.identities.clone());
+            ReplyHeader { xid: header.xid, zxid: Zxid::ZERO, error: ErrorCode::Ok }.encode_frame(&mut conn.outbox);
+            return;
+        }
         if opcode.is_write() {
             conn.pending.push_back(Pending::Write(header.xid));
             if self.wrong == Wrong::WriteAnsweredEarly && server != 0 && opcode == OpCode::Delete {
@@ -386,7 +401,8 @@ impl Bottle {
                 let zxid = self.servers[server].tree.last_zxid();
                 encode_write_reply(header.xid, zxid, &tree::TxnResult::Deleted, &mut conn.outbox);
             }
-            self.propose(session, header.xid, opcode, &body);
+            let identities = self.conns.get(&client).map_or_else(Default::default, |conn| conn.identities.clone());
+            self.propose((session, header.xid), opcode, &body, &identities);
         } else {
             let due = if opcode == OpCode::Sync { upto } else { 0 };
             conn.pending.push_back(Pending::Read(header, opcode, body, due));
@@ -402,14 +418,20 @@ impl Bottle {
             if *due > server.applied {
                 return;
             }
-            let context = ReadContext { conn: conn.id, session: conn.session, identities: &[], skip_acl: false };
+            let skip_acl = self.wrong == Wrong::ReadUnchecked;
+            let context = ReadContext { conn: conn.id, session: conn.session, identities: &conn.identities, skip_acl };
+            let opcode = &match (self.wrong, *opcode) {
+                (Wrong::PersistentForgotten, OpCode::SetWatches2) => OpCode::SetWatches,
+                (Wrong::RemovalIgnored, OpCode::RemoveWatches) => OpCode::CheckWatches,
+                (_, opcode) => opcode,
+            };
             let mut frame = BytesMut::new();
             let is_data = matches!(opcode, OpCode::GetData | OpCode::GetChildren2);
             if self.wrong == Wrong::StaleRead && is_data && self.rng.chance(20) {
                 // What another server has, as if this one had it.
                 self.servers[2].tree.read(*opcode, header.xid, body, &context, &mut frame);
                 frame[8..16].copy_from_slice(&server.tree.last_zxid().0.to_be_bytes());
-            } else if self.wrong == Wrong::NotCaughtUp && *opcode == OpCode::SetWatches {
+            } else if self.wrong == Wrong::NotCaughtUp && matches!(opcode, OpCode::SetWatches | OpCode::SetWatches2) {
                 // As if nothing had happened since.
                 let mut body = body.to_vec();
                 body[..8].copy_from_slice(&i64::MAX.to_be_bytes());

@@ -1,15 +1,17 @@
 //! The client against a scripted server: every reply is made by hand.
 
+mod requests;
+
 use bytes::{Buf, Bytes, BytesMut};
 use tree::ConnId;
 use wire::client::{
-    ConnectRequest, ConnectResponse, CreateRequest, EventType, MultiOp, OpCode, Password, PathVersion, PathWatch,
-    ReplyHeader, RequestHeader, SetDataRequest, SetWatches, encode_event_frame,
+    AuthPacket, ConnectRequest, ConnectResponse, CreateRequest, EventType, MultiOp, OpCode, Password, PathNumber,
+    PathVersion, PathWatch, ReplyHeader, RequestHeader, SetAclRequest, SetDataRequest, SetWatches, encode_event_frame,
 };
 use wire::{ErrorCode, Reader, ServerId, SessionId, Stat, Writer, Xid, Zxid, jute};
 
 use super::{Client, ClientAction, ClientInput, Kind, Workload, codec};
-use crate::observe::{ClientId, Observation, Op};
+use crate::observe::{Access, ClientId, Lifetime, Observation, Op, User, WatchType};
 use crate::rng::Rng;
 
 const SESSION: SessionId = SessionId(0x100_0000_0000_0007);
@@ -32,6 +34,12 @@ fn reads() -> Workload {
         data_bytes: (0, 40),
         session_timeout_ms: 6_000,
         quota: false,
+        acl_percent: 0,
+        users: false,
+        container_percent: 0,
+        ttl_percent: 0,
+        ttl_ms: (1, 1),
+        hop_permille: 0,
     }
 }
 
@@ -374,38 +382,56 @@ fn the_same_seed_does_the_same() {
     assert_ne!(run(5), run(6));
 }
 
-/// Every request is read back by the server's own decoders.
+/// Only one kind of request.
+fn only(kind: Kind) -> Workload {
+    let mut weights = [0; Kind::ALL.len()];
+    weights[Kind::ALL.iter().position(|found| *found == kind).unwrap()] = 1;
+    Workload { weights, ..reads() }
+}
+
 #[test]
-fn requests_are_what_servers_read() {
-    let body = |op: &Op| {
-        let frame = codec::encode(3, op);
-        assert_eq!(frame.len() - 4, u32::from_be_bytes(frame[..4].try_into().unwrap()) as usize);
-        let header = RequestHeader::decode(&frame[4..]).unwrap();
-        assert_eq!(header.xid, Xid(3));
-        (OpCode::from_i32(header.opcode).unwrap(), frame.slice(4 + RequestHeader::BYTES..))
-    };
-    let path = || "/a".to_owned();
-    let data = Bytes::from_static(b"x");
-    let create = Op::Create { path: path(), data: data.clone(), ephemeral: true, sequential: true };
-    let (opcode, bytes) = body(&create);
-    let request = CreateRequest::decode(opcode, &mut Reader::new(&bytes)).unwrap();
-    assert_eq!((opcode, request.path, request.data, request.flags), (OpCode::Create2, Some("/a"), Some(&b"x"[..]), 3));
+fn persistent_watches_are_taken_along_although_they_fired() {
+    let mut script = Script::new(only(Kind::AddWatch));
+    script.connect();
+    script.welcome(SESSION);
+    let (header, body) = script.request();
+    let asked = PathNumber::decode(&mut Reader::new(&body)).unwrap();
+    let (path, number) = (asked.path.unwrap().to_owned(), asked.number);
+    let added = jute::framed(|out| {
+        ReplyHeader { xid: header.xid, zxid: Zxid(9), error: ErrorCode::Ok }.encode(out);
+        out.i32(0);
+    });
+    script.step(ClientInput::Bytes(&added));
+    let mut event = BytesMut::new();
+    encode_event_frame(&mut event, Zxid(10), EventType::NodeDeleted, &path);
+    script.step(ClientInput::Bytes(&event));
+    script.step(ClientInput::Closed);
+    script.connect();
+    script.welcome(SESSION);
+    let (header, body) = script.request();
+    assert_eq!((header.xid, header.opcode), (Xid::SET_WATCHES, OpCode::SetWatches2 as i32));
+    let watches = SetWatches::decode(OpCode::SetWatches2, &mut Reader::new(&body)).unwrap();
+    let expected = if number == 0 { (vec![&*path], vec![]) } else { (vec![], vec![&*path]) };
+    assert_eq!((watches.persistent, watches.persistent_recursive), expected);
+}
 
-    let set = Op::Set { path: path(), data, version: 4 };
-    let (opcode, bytes) = body(&set);
-    let request = SetDataRequest::decode(&mut Reader::new(&bytes)).unwrap();
-    assert_eq!((opcode, request.path, request.version.0), (OpCode::SetData, Some("/a"), 4));
-
-    let delete = Op::Delete { path: path(), version: -1 };
-    let (opcode, bytes) = body(&delete);
-    assert_eq!((opcode, PathVersion::decode(&mut Reader::new(&bytes)).unwrap().version.0), (OpCode::Delete, -1));
-
-    let check = Op::Check { path: path(), version: 2 };
-    let (opcode, bytes) = body(&Op::Multi(vec![create, set, delete, check]));
-    let parts = MultiOp::decode_all(&mut Reader::new(&bytes), false).unwrap();
-    assert_eq!(opcode, OpCode::Multi);
-    assert!(matches!(
-        parts[..],
-        [MultiOp::Create(OpCode::Create2, _), MultiOp::SetData(_), MultiOp::Delete(_), MultiOp::Check(_)]
-    ));
+#[test]
+fn a_user_proves_to_be_one_before_anything_else() {
+    // Client 4 is the first user.
+    let mut script = Script::new(Workload { users: true, ..reads() });
+    for _ in 0..2 {
+        script.connect();
+        script.welcome(SESSION);
+        let (header, body) = script.request();
+        let packet = AuthPacket::decode(&mut Reader::new(&body)).unwrap();
+        assert_eq!((header.xid, packet.auth), (Xid::AUTH, User::Ann.secret().as_bytes()));
+        script.reply(Xid::AUTH, 0, ErrorCode::Ok);
+        assert_eq!(script.client.complaint(), None);
+        script.step(ClientInput::Closed);
+    }
+    script.connect();
+    script.welcome(SESSION);
+    script.request();
+    script.reply(Xid::AUTH, 0, ErrorCode::AuthFailed);
+    assert!(script.client.complaint().is_some_and(|complaint| complaint.contains("an auth packet of Some(Ann)")));
 }

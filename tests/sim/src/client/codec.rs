@@ -4,7 +4,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use wire::client::{CreateMode, EVENT_STATE_CONNECTED, EventType, MultiHeader, OpCode, PASSWORD_BYTES, Password};
 use wire::{Acl, DecodeError, ErrorCode, Reader, SessionId, Stat, Writer, Xid, Zxid, jute};
 
-use crate::observe::{Answer, Body, Op};
+use crate::observe::{Answer, Body, Lifetime, Op, User};
 
 /// Longer frames no server sends here: it is one node's data, or one level of names.
 const FRAME_BYTES_MAX: usize = 4 << 20;
@@ -19,9 +19,29 @@ pub fn encode(xid: i32, op: &Op) -> Bytes {
     })
 }
 
+/// The frame of an auth packet.
+#[must_use]
+pub fn encode_auth(user: User) -> Bytes {
+    jute::framed(|out| {
+        out.i32(Xid::AUTH.0);
+        out.i32(OpCode::Auth as i32);
+        // The type, always 0.
+        out.i32(0);
+        out.string("digest");
+        out.buffer(Some(user.secret().as_bytes()));
+    })
+}
+
 fn opcode(op: &Op) -> OpCode {
     match op {
+        Op::Create { lifetime: Lifetime::Container, .. } => OpCode::CreateContainer,
+        Op::Create { lifetime: Lifetime::Ttl(_), .. } => OpCode::CreateTtl,
         Op::Create { .. } => OpCode::Create2,
+        Op::SetAcl { .. } => OpCode::SetAcl,
+        Op::GetAcl { .. } => OpCode::GetAcl,
+        Op::AddWatch { .. } => OpCode::AddWatch,
+        Op::RemoveWatches { .. } => OpCode::RemoveWatches,
+        Op::CheckWatches { .. } => OpCode::CheckWatches,
         Op::Delete { .. } => OpCode::Delete,
         Op::Set { .. } => OpCode::SetData,
         Op::Check { .. } => OpCode::Check,
@@ -30,7 +50,10 @@ fn opcode(op: &Op) -> OpCode {
         Op::Exists { .. } => OpCode::Exists,
         Op::Children { .. } => OpCode::GetChildren2,
         Op::Sync { .. } => OpCode::Sync,
-        Op::SetWatches { .. } => OpCode::SetWatches,
+        Op::SetWatches { persistent, recursive, .. } if persistent.is_empty() && recursive.is_empty() => {
+            OpCode::SetWatches
+        }
+        Op::SetWatches { .. } => OpCode::SetWatches2,
         Op::Ping => OpCode::Ping,
         Op::CloseSession => OpCode::CloseSession,
     }
@@ -38,17 +61,19 @@ fn opcode(op: &Op) -> OpCode {
 
 fn encode_body(op: &Op, out: &mut BytesMut) {
     match op {
-        Op::Create { path, data, ephemeral, sequential } => {
+        Op::Create { path, data, lifetime, sequential, access } => {
             out.string(path);
             out.buffer(Some(data));
-            Acl::encode_vec(&Acl::open(), out);
-            let mode = match (ephemeral, sequential) {
-                (false, false) => CreateMode::Persistent,
-                (true, false) => CreateMode::Ephemeral,
-                (false, true) => CreateMode::PersistentSequential,
-                (true, true) => CreateMode::EphemeralSequential,
-            };
-            out.i32(mode as i32);
+            Acl::encode_vec(&access.asked(), out);
+            out.i32(mode(*lifetime, *sequential) as i32);
+            if let Lifetime::Ttl(ttl_ms) = lifetime {
+                out.i64(*ttl_ms);
+            }
+        }
+        Op::SetAcl { path, access, version } => {
+            out.string(path);
+            Acl::encode_vec(&access.asked(), out);
+            out.i32(*version);
         }
         Op::Delete { path, version } | Op::Check { path, version } => {
             out.string(path);
@@ -70,14 +95,38 @@ fn encode_body(op: &Op, out: &mut BytesMut) {
             out.string(path);
             out.bool(*watch);
         }
-        Op::Sync { path } => out.string(path),
-        Op::SetWatches { relative, data, exist, child } => {
+        Op::Sync { path } | Op::GetAcl { path } => out.string(path),
+        Op::AddWatch { path, recursive } => {
+            out.string(path);
+            out.i32(i32::from(*recursive));
+        }
+        Op::RemoveWatches { path, kind } | Op::CheckWatches { path, kind } => {
+            out.string(path);
+            out.i32(*kind as i32);
+        }
+        Op::SetWatches { relative, data, exist, child, persistent, recursive } => {
             out.i64(relative.0);
             out.strings(data);
             out.strings(exist);
             out.strings(child);
+            if opcode(op) == OpCode::SetWatches2 {
+                out.strings(persistent);
+                out.strings(recursive);
+            }
         }
         Op::Ping | Op::CloseSession => {}
+    }
+}
+
+fn mode(lifetime: Lifetime, sequential: bool) -> CreateMode {
+    match (lifetime, sequential) {
+        (Lifetime::Persistent, false) => CreateMode::Persistent,
+        (Lifetime::Ephemeral, false) => CreateMode::Ephemeral,
+        (Lifetime::Persistent, true) => CreateMode::PersistentSequential,
+        (Lifetime::Ephemeral, true) => CreateMode::EphemeralSequential,
+        (Lifetime::Container, _) => CreateMode::Container,
+        (Lifetime::Ttl(_), false) => CreateMode::PersistentTtl,
+        (Lifetime::Ttl(_), true) => CreateMode::PersistentSequentialTtl,
     }
 }
 
@@ -204,7 +253,12 @@ pub fn decode_answer(op: &Op, front: Front, input: &mut Reader<'_>) -> Result<An
 fn decode_body(op: &Op, input: &mut Reader<'_>) -> Result<Body, DecodeError> {
     Ok(match op {
         Op::Create { .. } => Body::Created(input.str("path")?.to_owned(), Stat::decode(input)?),
-        Op::Set { .. } | Op::Exists { .. } => Body::Stat(Stat::decode(input)?),
+        Op::Set { .. } | Op::SetAcl { .. } | Op::Exists { .. } => Body::Stat(Stat::decode(input)?),
+        Op::GetAcl { .. } => Body::Acl(Acl::decode_required(input)?, Stat::decode(input)?),
+        Op::AddWatch { .. } => match input.i32()? {
+            0 => Body::Empty,
+            code => return Err(DecodeError::Unknown { field: "error of an added watch", value: i64::from(code) }),
+        },
         Op::Get { .. } => Body::Data(input.buffer()?.map(Bytes::copy_from_slice), Stat::decode(input)?),
         Op::Children { .. } => {
             let mut names: Vec<String> = input.strings()?.into_iter().map(str::to_owned).collect();
@@ -213,7 +267,13 @@ fn decode_body(op: &Op, input: &mut Reader<'_>) -> Result<Body, DecodeError> {
         }
         Op::Sync { .. } => Body::Path(input.str("path")?.to_owned()),
         Op::Multi(parts) => Body::Multi(decode_multi(parts, input)?),
-        Op::Delete { .. } | Op::Check { .. } | Op::SetWatches { .. } | Op::Ping | Op::CloseSession => Body::Empty,
+        Op::Delete { .. }
+        | Op::Check { .. }
+        | Op::RemoveWatches { .. }
+        | Op::CheckWatches { .. }
+        | Op::SetWatches { .. }
+        | Op::Ping
+        | Op::CloseSession => Body::Empty,
     })
 }
 
@@ -234,7 +294,9 @@ fn decode_multi(parts: &[Op], input: &mut Reader<'_>) -> Result<Result<Vec<Body>
             }
             errors.push(ErrorCode::from_i32(code).ok_or_else(|| unknown("error of a part", code))?);
         } else {
-            if header.kind != opcode(part) as i32 || header.error != 0 {
+            // Whatever kind of node was created, its result has one type.
+            let kind = if matches!(part, Op::Create { .. }) { OpCode::Create2 } else { opcode(part) };
+            if header.kind != kind as i32 || header.error != 0 {
                 return Err(unknown("result type of a part", header.kind));
             }
             bodies.push(decode_body(part, input)?);

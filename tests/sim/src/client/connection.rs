@@ -142,6 +142,12 @@ impl Client {
             (io.seen)(Observation::Event { client: self.id, session, kind, path, zxid: front.zxid });
             return Ok(());
         }
+        if front.xid == Xid::AUTH {
+            return match (front.error, self.planner.user()) {
+                (ErrorCode::Ok, Some(_)) => Ok(()),
+                (error, user) => Err(format!("an auth packet of {user:?} is answered with {error}")),
+            };
+        }
         self.on_reply(front, &mut input, io)
     }
 
@@ -175,7 +181,11 @@ impl Client {
             burst_us,
             closing: false,
         });
-        (io.seen)(Observation::Attached { client: self.id, session, fresh, server, conn, timeout_ms });
+        let user = self.planner.user();
+        if let Some(user) = user {
+            io.out.push(ClientAction::Send(codec::encode_auth(user)));
+        }
+        (io.seen)(Observation::Attached { client: self.id, session, fresh, server, conn, timeout_ms, user });
         if let Some(op) = self.watches.to_register(self.last_zxid_seen) {
             let frame = self.call(op, io);
             io.out.push(ClientAction::Send(frame));
@@ -215,7 +225,9 @@ impl Client {
     fn count(&mut self, op: &Op, answer: &Answer) {
         let is_refused = answer.error != ErrorCode::Ok || matches!(answer.body, Body::Multi(Err(_)));
         match op {
-            Op::Get { .. } | Op::Exists { .. } | Op::Children { .. } => self.progress.answered_reads += 1,
+            Op::Get { .. } | Op::Exists { .. } | Op::Children { .. } | Op::GetAcl { .. } => {
+                self.progress.answered_reads += 1;
+            }
             op if op.is_write() && is_refused => self.progress.refused_writes += 1,
             op if op.is_write() => self.progress.acknowledged_writes += 1,
             _ => {}

@@ -1,18 +1,25 @@
 //! What a client asks for next: drawn from its workload, and informed by what it was answered before.
 
+mod choices;
+
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use wire::ErrorCode;
 
+use super::watches::Watches;
 use super::workload::{Kind, Workload};
-use crate::observe::{Answer, Body, ClientId, Op};
+use crate::observe::{Access, Answer, Body, ClientId, Lifetime, Op, User};
 use crate::rng::Rng;
 
 /// Below this everything happens.
 const TOP: &str = "/k";
+/// How the paths of the boxes begin.
+const BOX: &str = "/k/b";
 /// Nodes below which sequential ones are created.
 const QUEUES: usize = 2;
+/// Containers for a few sequential ones each, so that they are emptied now and then.
+const BOXES: usize = 3;
 /// Sequential nodes a client remembers, to delete them; further ones stay.
 const SEQUENTIALS_MAX: usize = 64;
 /// From so many on, a delete takes one of these.
@@ -56,6 +63,7 @@ pub struct Planner {
     rng: Rng,
     tags: u64,
     versions: BTreeMap<String, i32>,
+    acl_versions: BTreeMap<String, i32>,
     sequentials: Vec<String>,
     missing: VecDeque<String>,
     quotas: VecDeque<(String, &'static str)>,
@@ -79,24 +87,42 @@ impl Planner {
             rng,
             tags: 0,
             versions: BTreeMap::new(),
+            acl_versions: BTreeMap::new(),
             sequentials: Vec::new(),
             missing: VecDeque::new(),
             quotas,
         }
     }
 
-    /// The next step.
-    pub fn next_step(&mut self) -> Step {
+    /// Whom the client proves to be.
+    #[must_use]
+    pub fn user(&self) -> Option<User> {
+        match self.id.0 % 3 {
+            1 if self.workload.users => Some(User::Ann),
+            2 if self.workload.users => Some(User::Bob),
+            _ => None,
+        }
+    }
+
+    /// The next step of a client with these watches.
+    pub fn next_step(&mut self, watches: &Watches) -> Step {
         if let Some(path) = self.missing.pop_front() {
             let data = self.tag();
-            return Step::Ask(Op::Create { path, data, ephemeral: false, sequential: false });
+            let lifetime = match path.as_str() {
+                TOP => Lifetime::Persistent,
+                path if path.starts_with(BOX) => Lifetime::Container,
+                _ => self.lifetime(0),
+            };
+            // Below the top and the queues everybody may do everything, or little would happen.
+            return Step::Ask(Op::Create { path, data, lifetime, sequential: false, access: Access::Open });
         }
         if !self.quotas.is_empty()
             && self.rng.chance(20)
             && let Some((path, text)) = self.quotas.pop_front()
         {
             let data = Bytes::from_static(text.as_bytes());
-            return Step::Ask(Op::Create { path, data, ephemeral: false, sequential: false });
+            let (lifetime, access) = (Lifetime::Persistent, Access::Open);
+            return Step::Ask(Op::Create { path, data, lifetime, sequential: false, access });
         }
         let kind = Kind::ALL[self.rng.weighted(&self.workload.weights)];
         Step::Ask(match kind {
@@ -111,6 +137,20 @@ impl Planner {
             Kind::Sync => Op::Sync { path: self.path() },
             Kind::Close => return Step::Close,
             Kind::Abandon => return Step::Abandon,
+            Kind::AddWatch => {
+                let recursive = self.rng.chance(50);
+                Op::AddWatch { path: self.watched(recursive), recursive }
+            }
+            Kind::RemoveWatches => {
+                let (path, kind) = self.watch(watches);
+                Op::RemoveWatches { path, kind }
+            }
+            Kind::CheckWatches => {
+                let (path, kind) = self.watch(watches);
+                Op::CheckWatches { path, kind }
+            }
+            Kind::SetAcl => self.set_acl(),
+            Kind::GetAcl => Op::GetAcl { path: self.path() },
         })
     }
 
@@ -142,13 +182,19 @@ impl Planner {
                 }
             }
             (
-                Op::Set { path, .. } | Op::Exists { path, .. } | Op::Get { path, .. },
-                Body::Stat(stat) | Body::Data(_, stat),
+                Op::Set { path, .. }
+                | Op::SetAcl { path, .. }
+                | Op::Exists { path, .. }
+                | Op::Get { path, .. }
+                | Op::GetAcl { path },
+                Body::Stat(stat) | Body::Data(_, stat) | Body::Acl(_, stat),
             ) => {
                 self.versions.insert(path.clone(), stat.version);
+                self.acl_versions.insert(path.clone(), stat.aversion);
             }
             (Op::Delete { path, .. }, _) => {
                 self.versions.remove(path);
+                self.acl_versions.remove(path);
             }
             _ => {}
         }
@@ -186,6 +232,12 @@ impl Planner {
         self.rng.range(low, high).max(1)
     }
 
+    /// Whether to leave the server behind this burst.
+    pub fn hops(&mut self) -> bool {
+        let permille = self.workload.hop_permille;
+        self.rng.permille(permille)
+    }
+
     /// A pause before the next connection, µs, at least 1.
     pub fn redial_us(&mut self) -> i64 {
         let (low, high) = self.workload.redial_us;
@@ -221,6 +273,9 @@ impl Planner {
     }
 
     fn queue(&mut self) -> String {
+        if self.rng.chance(self.workload.container_percent) {
+            return format!("{BOX}{}", self.rng.index(BOXES));
+        }
         format!("{TOP}/q{}", self.rng.index(QUEUES))
     }
 
@@ -235,14 +290,23 @@ impl Planner {
 
     fn create(&mut self) -> Op {
         let path = self.path();
-        let ephemeral = self.rng.chance(self.workload.ephemeral_percent);
-        Op::Create { path, data: self.tag(), ephemeral, sequential: false }
+        let lifetime = self.lifetime(self.workload.ephemeral_percent);
+        self.create_as(path, lifetime, false)
     }
 
     fn create_sequential(&mut self) -> Op {
         let path = format!("{}/s-", self.queue());
-        let ephemeral = self.rng.chance(self.workload.ephemeral_percent);
-        Op::Create { path, data: self.tag(), ephemeral, sequential: true }
+        let lifetime = match self.lifetime(self.workload.ephemeral_percent) {
+            Lifetime::Container => Lifetime::Persistent,
+            other => other,
+        };
+        self.create_as(path, lifetime, true)
+    }
+
+    fn create_as(&mut self, path: String, lifetime: Lifetime, sequential: bool) -> Op {
+        let is_open = !self.rng.chance(self.workload.acl_percent);
+        let access = if is_open { Access::Open } else { self.access() };
+        Op::Create { path, data: self.tag(), lifetime, sequential, access }
     }
 
     fn delete(&mut self) -> Op {

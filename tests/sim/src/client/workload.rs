@@ -27,11 +27,21 @@ pub enum Kind {
     Close,
     /// Another session, without a word about the old one.
     Abandon,
+    /// addWatch.
+    AddWatch,
+    /// removeWatches.
+    RemoveWatches,
+    /// checkWatches.
+    CheckWatches,
+    /// setACL.
+    SetAcl,
+    /// getACL.
+    GetAcl,
 }
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Kind; 11] = [
+    pub const ALL: [Kind; 16] = [
         Kind::Create,
         Kind::CreateSequential,
         Kind::Delete,
@@ -43,6 +53,11 @@ impl Kind {
         Kind::Sync,
         Kind::Close,
         Kind::Abandon,
+        Kind::AddWatch,
+        Kind::RemoveWatches,
+        Kind::CheckWatches,
+        Kind::SetAcl,
+        Kind::GetAcl,
     ];
 }
 
@@ -73,6 +88,19 @@ pub struct Workload {
     pub session_timeout_ms: i32,
     /// Whether the client sets quotas on some of the keys.
     pub quota: bool,
+    /// How many creates in a hundred have another ACL than the open one.
+    pub acl_percent: u64,
+    /// Whether some of the clients prove to be somebody.
+    pub users: bool,
+    /// How many creates in a hundred that are not ephemeral make a container, where that is possible.
+    pub container_percent: u64,
+    /// How many of the others have a time to live.
+    pub ttl_percent: u64,
+    /// The times to live, ms, from and to.
+    pub ttl_ms: (i64, i64),
+    /// How many bursts in a thousand the client does not wait out: it goes on at another server at once, while its requests
+    /// are still on their way.
+    pub hop_permille: u64,
 }
 
 impl Workload {
@@ -81,7 +109,7 @@ impl Workload {
         let mut some = |percent: u64, low: i64, high: i64| -> u32 {
             if rng.chance(percent) { rng.range(low, high) as u32 } else { 0 }
         };
-        let weights = [
+        let plain = [
             some(95, 5, 30),
             some(60, 2, 20),
             some(85, 3, 20),
@@ -97,8 +125,8 @@ impl Workload {
         ];
         let think_max_us = *rng.pick(&[500, 5_000, 50_000, 400_000]).unwrap_or(&5_000);
         let data_max_bytes = *rng.pick(&[24, 64, 512, 4096]).unwrap_or(&64);
-        Workload {
-            weights,
+        let basic = Workload {
+            weights: [0; Kind::ALL.len()],
             keys: rng.range(2, 12) as usize,
             pipeline_max: *rng.pick(&[1, 1, 2, 4, 16, 64]).unwrap_or(&1),
             ephemeral_percent: *rng.pick(&[0, 10, 30, 70]).unwrap_or(&10),
@@ -110,6 +138,41 @@ impl Workload {
             data_bytes: (0, data_max_bytes),
             session_timeout_ms: *rng.pick(&[4_000, 6_000, 10_000, 30_000]).unwrap_or(&6_000),
             quota: rng.chance(25),
+            acl_percent: 0,
+            users: false,
+            container_percent: 0,
+            ttl_percent: 0,
+            ttl_ms: (20, *rng.pick(&[100, 500, 2_000]).unwrap_or(&500)),
+            hop_permille: 0,
+        };
+        basic.with_features(plain, rng)
+    }
+
+    /// What a client may leave alone altogether: about half of the runs have each.
+    fn with_features(mut self, plain: [u32; 11], rng: &mut Rng) -> Workload {
+        let (watches, acls) = (rng.chance(50), rng.chance(50));
+        let (containers, ttls) = (rng.chance(50), rng.chance(50));
+        let mut weight = |is_on: bool, high: i64| -> u32 {
+            let drawn = rng.range(1, high) as u32;
+            if is_on { drawn } else { 0 }
+        };
+        let features = [weight(watches, 5), weight(watches, 4), weight(watches, 2), weight(acls, 20), weight(acls, 8)];
+        for (weight, drawn) in self.weights.iter_mut().zip(plain.into_iter().chain(features)) {
+            *weight = drawn;
         }
+        if acls {
+            self.acl_percent = rng.range(5, 50) as u64;
+            self.users = rng.chance(70);
+        }
+        if containers {
+            self.container_percent = rng.range(10, 60) as u64;
+        }
+        if ttls {
+            self.ttl_percent = rng.range(5, 40) as u64;
+        }
+        if rng.chance(50) {
+            self.hop_permille = rng.range(5, 60) as u64;
+        }
+        self
     }
 }

@@ -1,10 +1,12 @@
 //! Everything that ever happened at one path.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use bytes::Bytes;
-use wire::client::EventType;
-use wire::{Stat, Zxid};
+use wire::{Acl, Stat, Zxid};
+
+use crate::observe::Lifetime;
 
 /// A moment: behind one part of a transaction. Everything but a multi has only part 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,6 +27,8 @@ impl Moment {
 pub(super) struct Node {
     pub(super) stat: Stat,
     pub(super) data: Option<Bytes>,
+    pub(super) acl: Arc<[Acl]>,
+    pub(super) lifetime: Lifetime,
 }
 
 #[derive(Debug)]
@@ -42,32 +46,10 @@ pub(super) struct Membership {
     pub(super) came: bool,
 }
 
-/// Something that fires a watch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Change {
-    /// By which transaction.
-    pub zxid: Zxid,
-    /// What a watcher is told.
-    pub kind: EventType,
-}
-
-/// What is watched about a path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Watched {
-    /// The node itself (getData, exists).
-    Node,
-    /// The names of its children (getChildren).
-    Children,
-}
-
 /// Everything that ever happened at one path.
 #[derive(Debug, Default)]
 pub(super) struct History {
     states: Vec<State>,
-    /// What watches of the node see, oldest first.
-    pub(super) node_changes: Vec<Change>,
-    /// What watches of its children see, oldest first.
-    pub(super) child_changes: Vec<Change>,
     /// The children it has now.
     pub(super) children: BTreeSet<String>,
     /// How they became these, oldest first. Nearly every question is about the recent past, so walking back from the

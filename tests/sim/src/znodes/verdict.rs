@@ -4,11 +4,12 @@
 //! included; since they stand before it in the log, that is the state at the zxid before the request's own.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use wire::{ErrorCode, Zxid};
+use wire::{Acl, ErrorCode, Perms, Zxid};
 
 use super::{Znodes, split};
-use crate::observe::Op;
+use crate::observe::{Access, Lifetime, Op, User, grants};
 
 /// What a write should lead to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,25 +25,28 @@ pub enum Verdict {
 }
 
 /// What a decision depends on.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Sketch {
     version: i32,
+    aversion: i32,
     cversion_stored: i32,
     num_children: i32,
     is_ephemeral: bool,
+    acl: Arc<[Acl]>,
 }
 
 /// The state before a write, and what the earlier parts of a multi have made of it.
 struct Draft<'a> {
     znodes: &'a Znodes,
     before: Zxid,
+    caller: Option<User>,
     changed: BTreeMap<String, Option<Sketch>>,
 }
 
-/// Decides `op` on the state behind `before`. Permissions and sessions are not looked at: everything is open.
+/// Decides `op` of a caller on the state behind `before`. Sessions are not looked at.
 #[must_use]
-pub fn judge(znodes: &Znodes, op: &Op, before: Zxid) -> Verdict {
-    let mut draft = Draft { znodes, before, changed: BTreeMap::new() };
+pub fn judge(znodes: &Znodes, op: &Op, caller: Option<User>, before: Zxid) -> Verdict {
+    let mut draft = Draft { znodes, before, caller, changed: BTreeMap::new() };
     let Op::Multi(parts) = op else {
         return draft.decide(op).map_or_else(Verdict::Refused, Verdict::Done);
     };
@@ -64,14 +68,16 @@ pub fn judge(znodes: &Znodes, op: &Op, before: Zxid) -> Verdict {
 impl Draft<'_> {
     fn get(&self, path: &str) -> Result<Sketch, ErrorCode> {
         let found = match self.changed.get(path) {
-            Some(changed) => *changed,
+            Some(changed) => changed.clone(),
             None => self.znodes.at(path, self.before).map(|node| {
                 let stat = node.stat();
                 Sketch {
                     version: stat.version,
+                    aversion: stat.aversion,
                     cversion_stored: node.cversion_stored(),
                     num_children: stat.num_children,
                     is_ephemeral: stat.ephemeral_owner != 0,
+                    acl: node.acl().clone(),
                 }
             }),
         };
@@ -84,34 +90,59 @@ impl Draft<'_> {
 
     fn decide(&mut self, op: &Op) -> Result<Option<String>, ErrorCode> {
         match op {
-            Op::Create { path, ephemeral, sequential, .. } => self.create(path, *ephemeral, *sequential).map(Some),
+            Op::Create { path, lifetime, sequential, access, .. } => {
+                self.create(path, *lifetime, *sequential, *access).map(Some)
+            }
             Op::Delete { path, version } => self.delete(path, *version).map(|()| None),
             Op::Set { path, version, .. } => {
-                let node = self.expect(path, *version)?;
+                let node = self.expect(path, Perms::WRITE, *version)?;
                 self.put(path, Some(Sketch { version: node.version.wrapping_add(1), ..node }));
                 Ok(None)
             }
-            Op::Check { path, version } => self.expect(path, *version).map(|_| None),
+            Op::SetAcl { path, access, version } => {
+                access.stored(self.caller).ok_or(ErrorCode::InvalidAcl)?;
+                let node = self.get(path)?;
+                self.permit(&node, Perms::ADMIN)?;
+                accept(*version, node.aversion).map(|()| None)
+            }
+            Op::Check { path, version } => self.expect(path, Perms::READ, *version).map(|_| None),
             Op::CloseSession => Ok(None),
             Op::Multi(_)
             | Op::Get { .. }
             | Op::Exists { .. }
             | Op::Children { .. }
+            | Op::GetAcl { .. }
             | Op::Sync { .. }
+            | Op::AddWatch { .. }
+            | Op::RemoveWatches { .. }
+            | Op::CheckWatches { .. }
             | Op::SetWatches { .. }
             | Op::Ping => Err(ErrorCode::Unimplemented),
         }
     }
 
-    /// The node, if it is there in the version expected.
-    fn expect(&self, path: &str, version: i32) -> Result<Sketch, ErrorCode> {
-        let node = self.get(path)?;
-        if version == -1 || version == node.version { Ok(node) } else { Err(ErrorCode::BadVersion) }
+    fn permit(&self, node: &Sketch, wanted: Perms) -> Result<(), ErrorCode> {
+        if grants(&node.acl, wanted, self.caller) { Ok(()) } else { Err(ErrorCode::NoAuth) }
     }
 
-    fn create(&mut self, asked: &str, ephemeral: bool, sequential: bool) -> Result<String, ErrorCode> {
+    /// The node, if the caller may do this to it and it is there in the version expected.
+    fn expect(&self, path: &str, wanted: Perms, version: i32) -> Result<Sketch, ErrorCode> {
+        let node = self.get(path)?;
+        self.permit(&node, wanted)?;
+        accept(version, node.version).map(|()| node)
+    }
+
+    fn create(
+        &mut self,
+        asked: &str,
+        lifetime: Lifetime,
+        sequential: bool,
+        access: Access,
+    ) -> Result<String, ErrorCode> {
         let (parent_path, _) = split(asked).ok_or(ErrorCode::NodeExists)?;
+        let acl = access.stored(self.caller).ok_or(ErrorCode::InvalidAcl)?;
         let parent = self.get(parent_path)?;
+        self.permit(&parent, Perms::CREATE)?;
         let path = if sequential { format!("{asked}{:010}", parent.cversion_stored) } else { asked.to_owned() };
         if self.get(&path).is_ok() {
             return Err(ErrorCode::NodeExists);
@@ -125,14 +156,18 @@ impl Draft<'_> {
             ..parent
         };
         self.put(parent_path, Some(above));
-        self.put(&path, Some(Sketch { version: 0, cversion_stored: 0, num_children: 0, is_ephemeral: ephemeral }));
+        let (is_ephemeral, acl) = (lifetime == Lifetime::Ephemeral, Arc::from(acl));
+        let created = Sketch { version: 0, aversion: 0, cversion_stored: 0, num_children: 0, is_ephemeral, acl };
+        self.put(&path, Some(created));
         Ok(path)
     }
 
     fn delete(&mut self, path: &str, version: i32) -> Result<(), ErrorCode> {
         let (parent_path, _) = split(path).ok_or(ErrorCode::BadArguments)?;
         let parent = self.get(parent_path)?;
-        let node = self.expect(path, version)?;
+        self.permit(&parent, Perms::DELETE)?;
+        let node = self.get(path)?;
+        accept(version, node.version)?;
         if node.num_children > 0 {
             return Err(ErrorCode::NotEmpty);
         }
@@ -140,4 +175,8 @@ impl Draft<'_> {
         self.put(path, None);
         Ok(())
     }
+}
+
+fn accept(expected: i32, found: i32) -> Result<(), ErrorCode> {
+    if expected == -1 || expected == found { Ok(()) } else { Err(ErrorCode::BadVersion) }
 }

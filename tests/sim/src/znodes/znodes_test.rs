@@ -1,4 +1,6 @@
-//! The reference by hand, and its verdicts against those of the leader's own code.
+//! The reference by hand.
+
+mod verdicts;
 
 use bytes::Bytes;
 use tree::{Events, Prep, PrepSettings, Tree, TreeSettings, WriteRequest};
@@ -6,9 +8,9 @@ use wire::client::{EventType, OpCode};
 use wire::txn::{CreateKind, CreateTxn, Txn, TxnEntry, TxnHeader};
 use wire::{Acl, Epoch, ErrorCode, Millis, SessionId, Xid, Zxid};
 
+use super::Znodes;
 use super::verdict::{Verdict, judge};
-use super::{Change, Watched, Znodes};
-use crate::observe::Op;
+use crate::observe::{Access, Lifetime, Op, User};
 
 const SESSION: SessionId = SessionId(77);
 
@@ -55,7 +57,9 @@ fn an_empty_database_has_four_znodes() {
     let znodes = Znodes::new();
     let tree = Tree::new(TreeSettings::default());
     for path in tree.paths() {
-        assert_eq!(znodes.at(&path, Zxid::ZERO).map(|node| node.stat()), tree.stat(&path), "{path}");
+        let node = znodes.at(&path, Zxid::ZERO).unwrap();
+        assert_eq!(Some(node.stat()), tree.stat(&path), "{path}");
+        assert_eq!(node.acl()[..], tree.acl(&path).unwrap().map_or_else(Acl::open, <[Acl]>::to_vec), "{path}");
     }
     assert_eq!(znodes.paths.len(), 4);
 }
@@ -78,20 +82,63 @@ fn every_moment_of_the_past_is_kept() {
 }
 
 #[test]
-fn watches_are_fired_by_the_first_change() {
-    let txns = [create("/a", 1), create("/a/b", 1), set("/a", 1), delete("/a/b"), delete("/a")];
-    let znodes = after(&txns).unwrap();
-    let first = |path: &str, after, watched| {
-        let change = znodes.first_change_after(path, zxid(after), watched);
-        change.map(|Change { zxid, kind }| (zxid.counter(), kind))
+fn changes_are_told_in_order_to_those_who_may_read() {
+    let Txn::Create(mut hidden) = create("/a/b", 1) else { unreachable!("create makes a create") };
+    hidden.acl = Access::Private(User::Ann).asked();
+    let multi = Txn::Multi(vec![Txn::Create(hidden), set("/a", 1)]);
+    let acl = Access::ReadOnly.asked();
+    let opened = Txn::SetAcl { path: "/a/b".to_owned(), acl, version: 1 };
+    let znodes = after(&[create("/a", 1), multi, opened, delete("/a/b"), delete("/a")]).unwrap();
+    let seen = |user: Option<User>| -> Vec<(u32, EventType, &str)> {
+        let told = znodes.changes().iter().filter(|change| change.may_be_told(user));
+        told.map(|change| (change.zxid.counter(), change.kind, &*change.path)).collect()
     };
-    assert_eq!(first("/a", 0, Watched::Node), Some((1, EventType::NodeCreated)));
-    assert_eq!(first("/a", 1, Watched::Node), Some((3, EventType::NodeDataChanged)));
-    assert_eq!(first("/a", 3, Watched::Node), Some((5, EventType::NodeDeleted)));
-    assert_eq!(first("/a", 1, Watched::Children), Some((2, EventType::NodeChildrenChanged)));
-    assert_eq!(first("/a", 4, Watched::Children), Some((5, EventType::NodeDeleted)));
-    assert_eq!(first("/a", 5, Watched::Node), None);
-    assert_eq!(first("/b", 0, Watched::Node), None);
+    let (created, deleted) = (EventType::NodeCreated, EventType::NodeDeleted);
+    let (data, children) = (EventType::NodeDataChanged, EventType::NodeChildrenChanged);
+    let mut expected = vec![
+        (1, created, "/a"),
+        (1, children, "/"),
+        (2, created, "/a/b"),
+        (2, children, "/a"),
+        (2, data, "/a"),
+        (4, deleted, "/a/b"),
+        (4, children, "/a"),
+        (5, deleted, "/a"),
+        (5, children, "/"),
+    ];
+    assert_eq!(seen(Some(User::Ann)), expected);
+    expected.remove(2);
+    assert_eq!(seen(None), expected);
+    let of: Vec<(bool, bool)> =
+        znodes.changes()[..2].iter().map(|change| (change.is_of_node(), change.is_of_children())).collect();
+    assert_eq!(of, [(true, false), (false, true)]);
+    let acl = |at| znodes.at("/a/b", zxid(at)).map(|node| node.acl().to_vec());
+    assert_eq!([acl(2), acl(3)], [Some(Access::Private(User::Ann).asked()), Some(Access::ReadOnly.asked())]);
+}
+
+#[test]
+fn leaders_delete_what_nobody_uses_and_not_before() {
+    let of = |path: &str, parent_cversion, kind| {
+        let Txn::Create(txn) = create(path, parent_cversion) else { unreachable!("create makes a create") };
+        Txn::Create(CreateTxn { kind, ..txn })
+    };
+    let reap = |path: &str| Txn::DeleteContainer { path: path.to_owned() };
+    // All transactions are made in the same millisecond.
+    let container = of("/c", 1, CreateKind::Container);
+    let used = [container.clone(), create("/c/x", 1), delete("/c/x")];
+    let check = |txns: &[Txn], why: &str| assert!(after(txns).unwrap_err().contains(why), "{txns:?} should say {why}");
+    check(&[container, reap("/c")], "never had children");
+    check(&[used[0].clone(), used[1].clone(), reap("/c")], "has 1 children");
+    check(&[of("/t", 1, CreateKind::Ttl(3)), reap("/t")], "lives for 3 ms and was changed 0 ms ago");
+    check(&[create("/p", 1), reap("/p")], "not for the leader");
+    let mut znodes = after(&used).unwrap();
+    assert_eq!(znodes.emptied_containers().collect::<Vec<_>>(), [("/c", zxid(3))]);
+    znodes.apply(&entry(4, reap("/c"))).unwrap();
+    assert_eq!(znodes.emptied_containers().count(), 0);
+    znodes.apply(&entry(5, of("/t", 2, CreateKind::Ttl(3)))).unwrap();
+    let mut late = entry(6, reap("/t"));
+    late.header.time = Millis(9);
+    assert_eq!(znodes.apply(&late), Ok(()));
 }
 
 #[test]
@@ -121,68 +168,4 @@ fn impossible_transactions_are_refused() {
     assert!(Znodes::new().apply(&entry(1, create("/a", 1))).is_ok());
     let mut znodes = after(&[create("/a", 1), create("/b", 2)]).unwrap();
     assert!(znodes.apply(&entry(2, create("/c", 3))).is_err_and(|why| why.contains("0x100000002")));
-}
-
-/// Every verdict is the one that the leader's own code comes to.
-#[test]
-fn verdicts_are_the_leaders() {
-    let txns =
-        [Txn::CreateSession { timeout: 1 }, create("/a", 1), create("/a/b", 1), set("/a", 1), ephemeral("/e", 2)];
-    let znodes = after(&txns).unwrap();
-    let mut tree = Tree::new(TreeSettings::default());
-    for (index, txn) in txns.iter().enumerate() {
-        tree.apply(&entry(index as u32 + 1, txn.clone()), &mut Events::new());
-    }
-    let create =
-        |path: &str, sequential| Op::Create { path: path.to_owned(), data: Bytes::new(), ephemeral: false, sequential };
-    let set = |path: &str, version| Op::Set { path: path.to_owned(), data: Bytes::new(), version };
-    let delete = |path: &str, version| Op::Delete { path: path.to_owned(), version };
-    let check = |path: &str, version| Op::Check { path: path.to_owned(), version };
-    let ops = [
-        create("/c", false),
-        create("/a", false),
-        create("/x/y", false),
-        create("/e/y", false),
-        create("/a/s-", true),
-        set("/a", 1),
-        set("/a", 0),
-        set("/x", -1),
-        delete("/a", -1),
-        delete("/a/b", -1),
-        delete("/a/b", 3),
-        delete("/x", -1),
-        Op::Multi(vec![create("/a/s-", true), delete("/a/b", 0), create("/a/s-", true), check("/a", 1)]),
-        Op::Multi(vec![set("/a", 1), check("/a", 1), create("/q", false)]),
-        Op::Multi(vec![delete("/a/b", -1), delete("/a", -1), create("/a/b", false)]),
-        Op::Multi(vec![delete("/a/b", -1), delete("/a", -1), create("/a", false)]),
-    ];
-    for op in ops {
-        let frame = crate::client::encode(1, &op);
-        let opcode = OpCode::from_i32(i32::from_be_bytes(frame[8..12].try_into().unwrap())).unwrap();
-        let header = TxnHeader { session: SESSION, cxid: Xid(1), zxid: zxid(6), time: Millis(5) };
-        let body = &frame.slice(12..);
-        let request =
-            WriteRequest { header, opcode, body, identities: &[], session_error: None, ephemeral_error: None };
-        let decided = Prep::new(PrepSettings::default()).prepare(&tree, &request).txn;
-        assert_eq!(judge(&znodes, &op, zxid(5)), verdict_of(&decided), "{op:?}");
-    }
-}
-
-fn verdict_of(txn: &Txn) -> Verdict {
-    let path = |txn: &Txn| match txn {
-        Txn::Create(create) => Some(create.path.clone()),
-        _ => None,
-    };
-    let code = |txn: &Txn| match txn {
-        Txn::Error { code } => ErrorCode::from_i32(*code).unwrap(),
-        _ => ErrorCode::Ok,
-    };
-    match txn {
-        Txn::Error { .. } => Verdict::Refused(code(txn)),
-        Txn::Multi(parts) if parts.iter().any(|part| code(part) != ErrorCode::Ok) => {
-            Verdict::AllRefused(parts.iter().map(code).collect())
-        }
-        Txn::Multi(parts) => Verdict::AllDone(parts.iter().map(path).collect()),
-        other => Verdict::Done(path(other)),
-    }
 }
