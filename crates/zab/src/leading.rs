@@ -213,13 +213,18 @@ impl Leading {
         self.links.insert(link, Learner::new(now.plus(patience_ms)));
     }
 
-    /// A snapshot is being sent to a learner and it takes the bytes.
+    /// A snapshot is being sent to a learner and it takes the bytes. While they flow nobody gives up, whatever `initLimit`
+    /// says: the quorum may hang on that learner, and the next leader would have to send it the same. (Apache's leader ends
+    /// after `initLimit`, again and again, until an operator raises it.)
     pub fn on_progress(&mut self, now: Millis, link: LinkId) {
         let patience_ms = self.timing.init_ms() + self.timing.sync_ms();
         if let Some(learner) = self.links.get_mut(&link)
             && learner.stage == Stage::Synchronizing
         {
             learner.alive_until = now.plus(patience_ms);
+            if matches!(self.phase, Phase::Synchronization { .. }) {
+                self.phase_deadline = self.phase_deadline.max(now.plus(self.timing.init_ms()));
+            }
         }
     }
 

@@ -43,7 +43,9 @@ impl Durability {
         Ok(())
     }
 
-    /// A leader begins with everything that was committed before it.
+    /// A leader begins with everything that was committed in the epochs before its own. (One that stood still while a quorum
+    /// acknowledged its NEWLEADER may find that out when the others have committed in a later epoch already. Nothing it
+    /// proposes will ever be committed.)
     fn on_leader(&mut self, server: ServerId, model: &Model) -> Result<(), String> {
         let Some(service) = model.server(server).service().filter(|service| service.decides()) else { return Ok(()) };
         let Some(delivery) = model.delivery() else { return Ok(()) };
@@ -51,7 +53,8 @@ impl Durability {
             return Ok(());
         }
         self.examined += 1;
-        if delivery.from >= self.seen {
+        let missing = model.committed()[..self.seen].get(delivery.from);
+        if missing.is_none_or(|&no| model.zxid(no).epoch() > service.epoch) {
             return Ok(());
         }
         let has = |history: &[TxnNo]| {

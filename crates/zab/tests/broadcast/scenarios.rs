@@ -16,6 +16,7 @@
 //! | `sync 2` | a learner asks its leader for a sync |
 //! | `logged 3 a zxid=0x100000001` | what the disk of a scripted learner holds |
 //! | `dial 3`, `say 3 ACKEPOCH zxid=0x0 current=0` | a scripted learner in place of server 3 speaks to the leader |
+//! | `progress 3` | bytes of a snapshot move on the leader's link to a scripted learner |
 //! | `pings` | from here on pings are printed |
 //! | `run 500` | time passes |
 //! | `quiet 500` | time passes; nothing since the last block is printed |
@@ -176,6 +177,10 @@ impl Script {
                 self.world().dial(sid(rest[0]), leader);
             }
             "say" => self.say(sid(rest[0]), rest),
+            "progress" => {
+                let leader = self.leader();
+                self.world().progress(leader, sid(rest[0]));
+            }
             "logged" => {
                 let entry = Entry { zxid: Zxid(option(rest, "zxid").unwrap()), tag: tag(rest[1]) };
                 self.world().servers.get_mut(&sid(rest[0])).unwrap().disk.list.push(entry);

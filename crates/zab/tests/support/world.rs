@@ -467,6 +467,16 @@ impl World {
         self.with_peer(to, |peer, now, out| peer.on_link_up(now, accepted, out));
     }
 
+    /// Bytes of a snapshot move on a leader's link to a learner.
+    pub fn progress(&mut self, leader: ServerId, learner: ServerId) {
+        self.with_peer(leader, |peer, now, _| {
+            let leading = peer.leading().expect("it leads");
+            let is_it = |link: &LinkId| leading.learner_sid(*link) == Some(learner);
+            let link = leading.links().find(is_it).expect("the learner has a link");
+            peer.on_progress(now, link);
+        });
+    }
+
     /// A scripted learner sends.
     pub fn say_packet(&mut self, from: ServerId, packet: QuorumPacket) {
         self.send(from, LinkId(u64::MAX), Payload::Packet(packet));
