@@ -9,7 +9,7 @@ use crate::actions::{Hands, Outcome};
 use crate::clients::Clients;
 use crate::clock;
 use crate::inbox::Internal;
-use crate::limits::{DISK_QUEUE_BYTES_MAX, DISK_QUEUE_PAUSE, STATUS_PAUSE_MS, STATUS_SESSIONS_PER_MS, SWEEP_MAX};
+use crate::limits::{DISK_QUEUE_PAUSE, STATUS_PAUSE_MS, STATUS_SESSIONS_PER_MS, SWEEP_MAX};
 use crate::shared::ClientInput;
 use replica::limits::INPUT_BATCH_MAX;
 use replica::{Action, Input, Replica};
@@ -100,7 +100,7 @@ impl Driver {
 
     /// A disk that is full or slow holds back clients; everything else goes on.
     fn disk_is_behind(&self) -> bool {
-        self.hands.disk_bytes() > DISK_QUEUE_BYTES_MAX
+        self.hands.disk_bytes() > self.hands.shared().bounds.disk_queue_bytes_max
     }
 
     fn wake_at(&self, disk_is_behind: bool) -> Instant {

@@ -7,6 +7,9 @@ mod figures;
 pub mod text;
 pub mod word;
 
+pub(crate) use figures::metrics;
+pub use figures::version;
+
 use crate::shared::Shared;
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use text::NOT_SERVING;

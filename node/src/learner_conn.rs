@@ -11,22 +11,24 @@ use crate::exit;
 use crate::inbox::Internal;
 use crate::limits::{
     ACCEPT_PAUSE, BIND_PAUSE, BIND_TRIES, CLOSE_FLUSH, DIAL_TRIES, LINK_PROGRESS_EVERY, LINK_READ_BYTES, LINKS_MAX,
-    LISTEN_BACKLOG, SNAPSHOT_CHUNK_BYTES,
+    LISTEN_BACKLOG, OWN_NAME_PATIENCE, SNAPSHOT_CHUNK_BYTES,
 };
 use crate::link::{Link, Work};
 use crate::recovery::{ConfigNode, Recovery};
+use crate::resolve::Resolver;
+use crate::resolve::bind::server_port;
+use crate::resolve::dial::{DialOptions, connect};
 use crate::snapshot_stream::{SnapshotStream, StreamError};
 use bytes::BytesMut;
 use replica::SharedTree;
 use std::future::poll_fn;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::net::{TcpListener, TcpStream, lookup_host};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
@@ -52,6 +54,8 @@ pub struct LinkSettings {
     pub data_bytes_max: usize,
     /// How a received snapshot becomes a tree.
     pub recovery: Recovery,
+    /// Where the addresses of names come from.
+    pub resolver: Resolver,
 }
 
 struct Net {
@@ -149,13 +153,26 @@ impl Net {
         let mut tries = 0;
         loop {
             tries += 1;
-            match bind_listen(listen).await {
+            match self.bind_once(listen).await {
                 Ok(listener) => return Ok(listener),
                 Err(error) if tries >= BIND_TRIES => return Err(error),
                 Err(error) => tracing::warn!(port = listen.port, "bind quorum port: {error}; tried again"),
             }
             sleep(BIND_PAUSE).await;
         }
+    }
+
+    /// The name is looked up each time: this server may have moved since it last led. But not for long: the learners are
+    /// dialling already and soon give up.
+    async fn bind_once(&self, listen: &Listen) -> io::Result<TcpListener> {
+        let open = |place| bind(place, LISTEN_BACKLOG);
+        let Some(host) = &listen.host else { return open(Place::Everywhere(listen.port)) };
+        let opened = server_port(&self.settings.resolver, (host, listen.port), OWN_NAME_PATIENCE, open).await?;
+        if let Some(reason) = opened.widened {
+            let port = listen.port;
+            tracing::warn!("own quorum address {host}:{port} {reason}: listening on all addresses instead");
+        }
+        Ok(opened.socket)
     }
 
     async fn accept(self: Arc<Self>, listener: TcpListener) {
@@ -182,25 +199,27 @@ impl Net {
         }
     }
 
-    /// Up to [`DIAL_TRIES`] attempts; the name is looked up for each, because a server that moved has a new address.
+    /// Up to [`DIAL_TRIES`] attempts, each on all addresses of the leader; names are looked up for each, because a server that
+    /// moved has a new address.
     async fn reach(&self, link: &Link, leader: ServerId) -> Result<TcpStream, String> {
         let Some(server) = self.settings.membership.servers.get(&leader) else {
             return Err(format!("leader {leader} is not in the server list"));
         };
         let started = Instant::now();
-        let mut reason = format!("server.{leader} has no address");
+        let mut reason = format!("leader {leader}: no time left to connect");
+        let places: Vec<(String, u16)> =
+            server.addresses.iter().map(|address| (address.host.clone(), address.quorum_port)).collect();
+        let text: Vec<String> = places.iter().map(|(host, port)| format!("{host}:{port}")).collect();
+        let text = text.join(" ");
         for attempt in 1..=DIAL_TRIES {
-            for address in &server.addresses {
-                let left = self.settings.dial_within.saturating_sub(started.elapsed());
-                if left.is_zero() || link.is_closed() {
-                    return Err(reason);
-                }
-                let host = (address.host.as_str(), address.quorum_port);
-                match timeout(left.min(self.settings.connect_timeout), connect(host)).await {
-                    Ok(Ok(stream)) => return Ok(stream),
-                    Ok(Err(error)) => reason = format!("connect to {}:{}: {error}", host.0, host.1),
-                    Err(_) => reason = format!("connect to {}:{}: timed out", host.0, host.1),
-                }
+            let left = self.settings.dial_within.saturating_sub(started.elapsed());
+            if left.is_zero() || link.is_closed() {
+                return Err(reason);
+            }
+            let options = DialOptions { timeout: left.min(self.settings.connect_timeout), keep_alive: false };
+            match connect(&self.settings.resolver, &places, options).await {
+                Ok(stream) => return Ok(stream),
+                Err(error) => reason = format!("connect to leader {leader} at {text}: {error}"),
             }
             if attempt < DIAL_TRIES {
                 sleep(self.settings.dial_pause).await;
@@ -231,30 +250,6 @@ impl Net {
             self.tell(Internal::LinkGone(link.id, format!("{peer}: {reason}"))).await;
         }
     }
-}
-
-async fn bind_listen(listen: &Listen) -> io::Result<TcpListener> {
-    let Some(host) = &listen.host else { return bind(Place::Everywhere(listen.port), LISTEN_BACKLOG) };
-    let mut last = io::Error::new(io::ErrorKind::NotFound, format!("{host} has no address"));
-    for address in lookup_host((host.as_str(), listen.port)).await? {
-        match bind(Place::of(address), LISTEN_BACKLOG) {
-            Ok(listener) => return Ok(listener),
-            Err(error) => last = error,
-        }
-    }
-    Err(last)
-}
-
-async fn connect(host: (&str, u16)) -> io::Result<TcpStream> {
-    let addresses: Vec<SocketAddr> = lookup_host(host).await?.collect();
-    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-    for address in addresses {
-        match TcpStream::connect(address).await {
-            Ok(stream) => return Ok(stream),
-            Err(error) => last = error,
-        }
-    }
-    Err(last)
 }
 
 /// Why a link ends.

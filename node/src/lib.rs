@@ -9,27 +9,36 @@
 //! through the driver: a connection's task answers them from the shared tree.
 
 pub mod actions;
+pub mod cgroup;
 pub mod client_conn;
 pub mod client_listener;
+pub mod client_port;
 pub mod clients;
 pub mod clock;
+pub mod commands;
 pub mod config;
 pub mod connection;
 pub mod disk;
 pub mod disk_work;
 pub mod driver;
 pub mod election_conn;
+pub mod engine;
 pub mod epochs;
 pub mod exit;
 pub mod four_letter;
 pub mod frames;
 pub mod inbox;
+pub mod init;
 pub mod learner_conn;
 pub mod limits;
 pub mod link;
+pub mod memory;
+pub mod metrics;
 pub mod outbox;
+pub mod probe;
 pub mod recovery;
 pub mod requests;
+pub mod resolve;
 pub mod server;
 pub mod settings;
 pub mod shared;

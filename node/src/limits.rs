@@ -22,6 +22,9 @@ pub const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Connections waiting for `accept` where `clientPortListenBacklog` does not say (Java's default).
 pub const LISTEN_BACKLOG: i32 = 50;
 
+/// Pause between two looks for the host name of the client port.
+pub const CLIENT_NAME_PAUSE: Duration = Duration::from_millis(1000);
+
 /// Bytes that wait for the disk beyond which clients' requests are not taken (a full or slow disk).
 pub const DISK_QUEUE_BYTES_MAX: usize = 256 << 20;
 /// Pause between two attempts to write to a full disk.
@@ -30,6 +33,18 @@ pub const DISK_FULL_PAUSE: Duration = Duration::from_millis(500);
 pub const DISK_QUEUE_PAUSE: Duration = Duration::from_millis(5);
 /// Bytes of a snapshot encoded under one read guard of the tree.
 pub const SNAPSHOT_CHUNK_BYTES: usize = 256 << 10;
+
+/// How often memory is measured, where it has a limit.
+pub const MEMORY_EVERY: Duration = Duration::from_millis(250);
+
+/// Connections to the metrics port at one time.
+pub const METRICS_CONNECTIONS_MAX: usize = 32;
+/// How long one of them may last, requests and pauses together.
+pub const METRICS_CONNECTION_LIFE: Duration = Duration::from_secs(120);
+/// Pause between two attempts to bind it.
+pub const METRICS_BIND_PAUSE: Duration = Duration::from_secs(5);
+/// A core that has not moved for so long is stuck: with nothing to do it moves four times a second.
+pub const CORE_SILENT_MS_MAX: i64 = 10_000;
 
 /// Room offered to a read from a link.
 pub const LINK_READ_BYTES: usize = 128 << 10;
@@ -41,6 +56,9 @@ pub const DIAL_TRIES: u32 = 5;
 pub const BIND_TRIES: u32 = 3;
 /// Pause between them.
 pub const BIND_PAUSE: Duration = Duration::from_millis(1000);
+/// How long a new leader looks for its own name before it listens on all addresses; its learners make [`DIAL_TRIES`] attempts
+/// within about twice this time.
+pub const OWN_NAME_PATIENCE: Duration = Duration::from_millis(200);
 /// Accepted quorum connections at one time; an ensemble has at most 255 servers.
 pub const LINKS_MAX: usize = 512;
 
@@ -52,5 +70,10 @@ pub const STATUS_PAUSE_MS: i64 = 5;
 pub const STATUS_SESSIONS_PER_MS: usize = 100;
 /// How long a clean stop may take before the process ends anyway.
 pub const STOP_PATIENCE: Duration = Duration::from_millis(1800);
+/// After this the process ends whatever it still does. Container engines wait longer before they kill, but whoever waits
+/// for a stop should not have to.
+pub const STOP_MAX: Duration = Duration::from_millis(1950);
 /// Pause between two looks at whether the last clients were served.
 pub const STOP_POLL: Duration = Duration::from_millis(10);
+
+const _: () = assert!(STOP_PATIENCE.as_millis() < STOP_MAX.as_millis() && STOP_MAX.as_millis() < 2000);

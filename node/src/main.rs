@@ -4,10 +4,11 @@ mod lab;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use node::config::{Config, Overrides};
+use node::cgroup::Cgroups;
+use node::commands;
 use node::exit::{self, Fatal};
-use node::{server, telemetry};
-use std::path::PathBuf;
+use node::{memory, telemetry};
+use std::path::Path;
 use std::process::ExitCode;
 
 /// Returns memory of many threads faster than the system's allocator and keeps small blocks dense.
@@ -25,39 +26,64 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run a server.
-    Run {
-        /// Apache's zoo.cfg, read unchanged.
-        #[arg(long)]
-        config: PathBuf,
-        /// A key that takes the place of the file's, as `key=value`; may be given several times.
-        #[arg(long = "set", value_name = "KEY=VALUE", value_parser = key_value)]
-        set: Vec<(String, String)>,
-        /// The server id where there is no myid file.
-        #[arg(long)]
-        myid: Option<String>,
-    },
+    Run(commands::run::RunArgs),
+    /// Show or check what a server would run with.
+    Config(commands::config::ConfigCommand),
+    /// Say whether the server on the configured client port serves: exit code 0 or 1.
+    Health(commands::health::HealthArgs),
+    /// Look for what keeps a server from working: peers, names, disk, limits. Exit code 0, 1 (something is wrong) or 2.
+    Doctor(commands::doctor::DoctorArgs),
     /// Run several servers on this machine, with a live table and a prompt.
     Lab(lab::LabArgs),
     /// Print the version.
     Version,
 }
 
-fn key_value(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((key, value)) if !key.trim().is_empty() => Ok((key.to_owned(), value.to_owned())),
-        _ => Err(format!("expected key=value, found {text:?}")),
+/// What this program is depends on the name it is called by: the image links the names of Apache's scripts to it. Such a
+/// name as the first argument does the same, because that is how the command of a compose file reaches an entry point.
+fn main() -> ExitCode {
+    memory::prepare(Cgroups::of_process().memory_limit_bytes());
+    let mut arguments = std::env::args().peekable();
+    let called = arguments.next().unwrap_or_default();
+    let script =
+        Script::named(&called).or_else(|| Script::named(&arguments.next_if(|word| Script::named(word).is_some())?));
+    match script {
+        Some(Script::ZkServer) => as_process(|| commands::zk_server::run(arguments)),
+        Some(Script::ZkCli) => {
+            eprintln!("zkCli.sh: not part of this program yet. hint: Apache's zkCli.sh works against this server");
+            ExitCode::FAILURE
+        }
+        None => {
+            let command = Arguments::parse().command;
+            as_process(|| perform(command))
+        }
     }
 }
 
-fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    if matches!(arguments.command, Command::Run { .. }) {
-        // Before any thread exists: the signal of a parent's death belongs to a thread.
-        lab::die_with_parent();
+/// A script of Apache's that this program stands for.
+#[derive(Debug, Clone, Copy)]
+enum Script {
+    ZkServer,
+    ZkCli,
+}
+
+impl Script {
+    fn named(path: &str) -> Option<Script> {
+        match Path::new(path).file_name()?.to_str()? {
+            "zkServer.sh" => Some(Script::ZkServer),
+            "zkCli.sh" => Some(Script::ZkCli),
+            _ => None,
+        }
     }
+}
+
+/// Prepares the process, and turns an error into one log line and Apache's exit code.
+fn as_process(work: impl FnOnce() -> Result<ExitCode>) -> ExitCode {
+    // Before any thread exists: the signal of a parent's death belongs to a thread.
+    lab::die_with_parent();
     telemetry::start();
     stop_on_panic();
-    match perform(arguments.command) {
+    match work() {
         Ok(code) => code,
         Err(error) => {
             tracing::error!("{error:#}");
@@ -70,29 +96,15 @@ fn main() -> ExitCode {
 #[expect(clippy::print_stdout, reason = "the answer of `version` is what was asked for on standard output")]
 fn perform(command: Command) -> Result<ExitCode> {
     match command {
-        Command::Run { config, set, myid } => {
-            let overrides = Overrides { keys: set, myid };
-            let config = load(&config, &overrides)?;
-            server::run(config)?;
-            Ok(ExitCode::SUCCESS)
-        }
+        Command::Run(arguments) => commands::run::run(&arguments),
+        Command::Config(command) => commands::config::run(&command),
+        Command::Health(arguments) => commands::health::run(&arguments),
+        Command::Doctor(arguments) => commands::doctor::run(&arguments),
         Command::Lab(arguments) => lab::run(arguments),
         Command::Version => {
             println!("zookube-node {}", env!("CARGO_PKG_VERSION"));
             Ok(ExitCode::SUCCESS)
         }
-    }
-}
-
-fn load(path: &std::path::Path, overrides: &Overrides) -> Result<Config, Fatal> {
-    match Config::load(path, overrides) {
-        Ok((config, warnings)) => {
-            for warning in warnings {
-                tracing::warn!("{warning}");
-            }
-            Ok(config)
-        }
-        Err(error) => Err(Fatal::new(exit::INVALID_INVOCATION, error.to_string())),
     }
 }
 

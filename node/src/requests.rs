@@ -12,7 +12,7 @@ use crate::limits::{IDENTITIES_BYTES_MAX, IDENTITIES_PER_CONNECTION_MAX, OUTPUT_
 use crate::shared::{ClientInput, Shared};
 use bytes::{Buf, Bytes, BytesMut};
 use replica::Identities;
-use replica::limits::{REQUEST_BYTES_PER_CONNECTION_MAX, REQUESTS_PER_CONNECTION_MAX};
+use replica::limits::REQUESTS_PER_CONNECTION_MAX;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -124,7 +124,11 @@ impl Requests {
     #[must_use]
     pub fn admits(&self) -> bool {
         let (count, bytes) = (self.sent - self.answered, self.in_flight_bytes + self.pending_bytes);
-        count == 0 || (count < REQUESTS_PER_CONNECTION_MAX as u64 && bytes < REQUEST_BYTES_PER_CONNECTION_MAX)
+        let bounds = &self.shared.bounds;
+        count == 0
+            || (count < REQUESTS_PER_CONNECTION_MAX as u64
+                && bytes < bounds.request_bytes_per_connection_max
+                && self.shared.request_bytes.load(Relaxed) < bounds.request_bytes_max)
     }
 
     /// Whether a request of the connection is in the driver or about to go there.
@@ -147,6 +151,7 @@ impl Requests {
         let now = clock::mono();
         while let Some(batch) = self.in_flight.pop_front_if(|batch| batch.upto <= answered) {
             self.in_flight_bytes -= batch.bytes;
+            self.shared.count_request_bytes_done(batch.bytes);
             let ms = now.since(batch.since);
             self.conn.stats.latency.add(ms, batch.count);
             self.shared.stats.latency.add(ms, batch.count);
@@ -221,6 +226,7 @@ impl Requests {
         body.advance(LENGTH_BYTES + RequestHeader::BYTES);
         self.sent += 1;
         self.pending_bytes += body.len();
+        self.shared.count_request_bytes(body.len());
         self.pending.push((header, body));
     }
 
@@ -323,6 +329,12 @@ fn answer_sasl(header: RequestHeader, body: &[u8], output: &mut BytesMut) -> Res
         out.buffer(None);
     });
     Ok(())
+}
+
+impl Drop for Requests {
+    fn drop(&mut self) {
+        self.shared.count_request_bytes_done(self.in_flight_bytes + self.pending_bytes);
+    }
 }
 
 #[cfg(test)]

@@ -1,19 +1,23 @@
 //! Puts a server together, runs it, and takes it down again.
 
 use crate::actions::{Hands, PeerPorts, Sink, shared_clients};
-use crate::client_listener::{self, Place};
-use crate::config::{Config, Listen, Mode};
+use crate::cgroup::Cgroups;
+use crate::client_port::ClientPort;
+use crate::config::{Config, Mode};
 use crate::disk::{Disk, DiskQueue, Job};
 use crate::driver::Driver;
 use crate::election_conn::{ElectionEvent, ElectionNet, ElectionNetError};
 use crate::exit::{self, Fatal};
 use crate::inbox::Internal;
+use crate::init::{self, StopOrder};
 use crate::learner_conn::LinkNet;
 use crate::limits::{STOP_PATIENCE, STOP_POLL};
+use crate::memory::{Bounds, Gauge};
 use crate::recovery::Recovered;
+use crate::resolve::Resolver;
 use crate::shared::{DiskStats, Shared};
 use crate::snapshots::Snapshots;
-use crate::{clock, epochs, settings};
+use crate::{clock, epochs, memory, metrics, settings};
 use parking_lot::RwLock;
 use replica::limits::{CLIENT_INPUTS_MAX, INTERNAL_INPUTS_MAX};
 use replica::{Input, Replica, SharedTree};
@@ -21,8 +25,6 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use store::TxnLog;
-use tokio::net::lookup_host;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 use wire::ServerId;
 
@@ -33,21 +35,35 @@ use wire::ServerId;
 pub fn run(config: Config) -> Result<(), Fatal> {
     let started = Instant::now();
     tracing::debug!(mono = %clock::mono(), "the clock starts");
+    let cgroups = Cgroups::of_process();
+    memory::prepare(config.settings.memory_growth_limit.bytes());
     let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(workers(&cgroups))
         .thread_name("net")
         .enable_all()
         .build()
         .map_err(|error| Fatal::new(exit::UNEXPECTED, format!("start the runtime: {error}")))?;
-    let outcome = runtime.block_on(serve(Arc::new(config), started));
+    let outcome = runtime.block_on(serve(Arc::new(config), cgroups, started));
     // Connections that still wait for their clients must not hold up the end.
     runtime.shutdown_background();
     outcome
 }
 
-async fn serve(config: Arc<Config>, started: Instant) -> Result<(), Fatal> {
+/// As many threads as processors may be used. A share of one is one: less would be none.
+fn workers(cgroups: &Cgroups) -> usize {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let quota = cgroups.cpus().map_or(processors, |cpus| cpus.ceil() as usize);
+    quota.clamp(1, processors)
+}
+
+async fn serve(config: Arc<Config>, cgroups: Cgroups, started: Instant) -> Result<(), Fatal> {
+    let signals = |error: io::Error| Fatal::new(exit::UNEXPECTED, format!("listen for signals: {error}"));
+    let stop_order = StopOrder::listen().map_err(signals)?;
+    init::reap_orphans_if_first().map_err(signals)?;
     let (dirs, autocreate) = settings::dirs(&config);
     let recovery = settings::recovery(&config);
     let _lock = store::open_dirs(&*recovery.vfs, &dirs, autocreate).map_err(unusable)?;
+    store_myid(&config)?;
     let recovered = recovery.run(clock::wall()).map_err(unusable)?;
     report(&recovered, started);
     let Recovered { tree, history, found } = recovered;
@@ -58,7 +74,11 @@ async fn serve(config: Arc<Config>, started: Instant) -> Result<(), Fatal> {
     let tree: SharedTree = Arc::new(RwLock::new(tree));
     let (internal, internal_inputs) = mpsc::channel(INTERNAL_INPUTS_MAX);
     let (clients, client_inputs) = mpsc::channel(CLIENT_INPUTS_MAX);
-    let shared = Arc::new(Shared::new(config.clone(), tree.clone(), clients));
+    let mut shared = Shared::new(config.clone(), tree.clone(), clients);
+    let kernels_limit = cgroups.memory_limit_bytes();
+    let gauge = Gauge::new(cgroups, config.settings.memory_growth_limit);
+    shared.bounds = Bounds::within(gauge.as_ref().map_or(kernels_limit, Gauge::limit_bytes));
+    let shared = Arc::new(shared);
 
     let snapshots = Arc::new(Snapshots::new(
         recovery.vfs.clone(),
@@ -82,20 +102,48 @@ async fn serve(config: Arc<Config>, started: Instant) -> Result<(), Fatal> {
         tokio::spawn(purge(snapshots, every));
     }
 
-    let peers = peers(&config, &recovery, &tree, &internal).await?;
-    let listener = listen(&config).await?;
+    let resolver = Resolver::new(settings::resolver(&config));
+    let peers = peers(&config, &recovery, &tree, &internal, &resolver).await?;
+    let client_port = ClientPort::open(&config, resolver).await?;
     let core = replica::Recovered { last_zxid: found.last, epochs, history };
     let sink_clients = shared_clients();
     let replica = Replica::new(settings::replica(&config), tree, core, Box::new(Sink(sink_clients.clone())));
     let hands = Hands::new(shared.clone(), sink_clients, disk.clone(), peers);
     let tick = Duration::from_millis(config.settings.tick_time_ms.unsigned_abs());
+    if let Some(gauge) = gauge {
+        tokio::spawn(memory::watch(gauge, shared.clone(), internal.clone()));
+    }
+    metrics::start(&config, shared.clone());
     let stopped = spawn_driver(Driver::new(replica, hands, internal_inputs, client_inputs, tick))?;
-    let accepting = tokio::spawn(client_listener::accept(shared.clone(), listener));
-    wait_for_stop(internal).await?;
+    let accepting = tokio::spawn(client_port.serve(shared.clone(), internal.clone()));
+    let signal = stop_order.given().await;
     let stopping = Instant::now();
+    tracing::info!("stop on {signal}");
+    if internal.send(Internal::Input(Input::Shutdown)).await.is_err() {
+        tracing::debug!("the driver had stopped already");
+    }
     accepting.abort();
     stop(stopped, &disk, &shared, stopping).await;
     Ok(())
+}
+
+/// Writes `myid` at the first start, so that the data directory says whose it is from then on.
+pub(crate) fn store_myid(config: &Config) -> Result<(), Fatal> {
+    let Some(identity) = config.identity() else { return Ok(()) };
+    match identity.store() {
+        Ok(false) => Ok(()),
+        Ok(true) => {
+            tracing::info!(sid = %identity.sid, from = %identity.place, "wrote {}", identity.file.display());
+            Ok(())
+        }
+        Err(error) => Err(Fatal::new(
+            exit::DATA_DIR,
+            format!(
+                "write {}: {error}. hint: the data directory must be writable for this user",
+                identity.file.display()
+            ),
+        )),
+    }
 }
 
 fn unusable(error: store::Error) -> Fatal {
@@ -122,6 +170,7 @@ async fn peers(
     recovery: &crate::recovery::Recovery,
     tree: &SharedTree,
     internal: &mpsc::Sender<Internal>,
+    resolver: &Resolver,
 ) -> Result<Option<PeerPorts>, Fatal> {
     if config.mode == Mode::Standalone {
         return Ok(None);
@@ -129,14 +178,13 @@ async fn peers(
     let me = settings::own_sid(config);
     let events = internal.clone();
     let on_event = move |event| on_election_event(&events, me, event);
-    let election =
-        ElectionNet::start(settings::election(config), config.membership.clone(), on_event).await.map_err(|error| {
-            match error {
-                ElectionNetError::Bind { .. } => Fatal::new(exit::BIND_QUORUM_PORT, error.to_string()),
-                ElectionNetError::NoOwnAddress { .. } => Fatal::new(exit::INVALID_INVOCATION, error.to_string()),
-            }
+    let election = ElectionNet::start(settings::election(config, resolver), config.membership.clone(), on_event)
+        .await
+        .map_err(|error| match error {
+            ElectionNetError::Bind { .. } => Fatal::new(exit::BIND_QUORUM_PORT, error.to_string()),
+            ElectionNetError::NoOwnAddress { .. } => Fatal::new(exit::INVALID_INVOCATION, error.to_string()),
         })?;
-    let links = LinkNet::new(settings::links(config, recovery), tree.clone(), internal.clone());
+    let links = LinkNet::new(settings::links(config, recovery, resolver), tree.clone(), internal.clone());
     Ok(Some(PeerPorts { election, links }))
 }
 
@@ -157,36 +205,6 @@ fn on_election_event(internal: &mpsc::Sender<Internal>, me: ServerId, event: Ele
     }
 }
 
-/// Opens the client port.
-async fn listen(config: &Config) -> Result<tokio::net::TcpListener, Fatal> {
-    let Listen { host, port } = config.client_listen();
-    let backlog = settings::clients(config).backlog;
-    let name = host.as_deref().unwrap_or("*");
-    let bound = match &host {
-        None => client_listener::bind(Place::Everywhere(port), backlog),
-        Some(host) => bind_host(host, port, backlog).await,
-    };
-    let listener = bound.map_err(|error| {
-        Fatal::new(
-            exit::UNEXPECTED,
-            format!("bind client port {name}:{port}: {error}. hint: another process uses it, or clientPortAddress is not this machine's"),
-        )
-    })?;
-    tracing::info!(address = %name, port, "listen for clients");
-    Ok(listener)
-}
-
-async fn bind_host(host: &str, port: u16, backlog: i32) -> io::Result<tokio::net::TcpListener> {
-    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-    for address in lookup_host((host, port)).await? {
-        match client_listener::bind(Place::of(address), backlog) {
-            Ok(listener) => return Ok(listener),
-            Err(error) => last = error,
-        }
-    }
-    Err(last)
-}
-
 /// Starts the driver's thread; the receiver yields when the core has stopped.
 fn spawn_driver(driver: Driver) -> Result<oneshot::Receiver<()>, Fatal> {
     let fatal = |error: io::Error| Fatal::new(exit::UNEXPECTED, format!("start the driver: {error}"));
@@ -203,21 +221,6 @@ fn spawn_driver(driver: Driver) -> Result<oneshot::Receiver<()>, Fatal> {
     Ok(stopped)
 }
 
-async fn wait_for_stop(internal: mpsc::Sender<Internal>) -> Result<(), Fatal> {
-    let fatal = |error: io::Error| Fatal::new(exit::UNEXPECTED, format!("listen for signals: {error}"));
-    let mut terminate = signal(SignalKind::terminate()).map_err(fatal)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(fatal)?;
-    let name = tokio::select! {
-        _ = terminate.recv() => "SIGTERM",
-        _ = interrupt.recv() => "SIGINT",
-    };
-    tracing::info!("stop on {name}");
-    if internal.send(Internal::Input(Input::Shutdown)).await.is_err() {
-        tracing::debug!("the driver had stopped already");
-    }
-    Ok(())
-}
-
 /// Waits for the core, the disk and the last bytes to the clients, but not for ever.
 async fn stop(stopped: oneshot::Receiver<()>, disk: &DiskQueue, shared: &Shared, since: Instant) {
     let left = || STOP_PATIENCE.saturating_sub(since.elapsed());
@@ -228,7 +231,12 @@ async fn stop(stopped: oneshot::Receiver<()>, disk: &DiskQueue, shared: &Shared,
         tokio::time::sleep(STOP_POLL).await;
     }
     let disk = synced.recv_timeout(left()).is_ok();
-    tracing::info!(core, disk, ms = since.elapsed().as_millis(), "stopped");
+    let ms = since.elapsed().as_millis();
+    match (core && disk, shared.config.mode) {
+        (true, Mode::Ensemble) => tracing::info!(ms, "stopped: this server has left the ensemble"),
+        (true, Mode::Standalone) => tracing::info!(ms, "stopped"),
+        (false, _) => tracing::warn!(core, disk, ms, "stopped before all was done; what was acknowledged is on disk"),
+    }
 }
 
 async fn purge(snapshots: Arc<Snapshots>, every: Duration) {

@@ -1,9 +1,10 @@
 //! From the configuration to the settings of the parts.
 
-use crate::config::{Config, DigestAlgorithm, Mode, SnapshotCompression};
+use crate::config::{Config, DigestAlgorithm, Environment, Mode, SnapshotCompression};
 use crate::election_conn::ElectionNetSettings;
 use crate::learner_conn::LinkSettings;
 use crate::recovery::{ConfigNode, Recovery};
+use crate::resolve::{Resolver, ResolverSettings};
 use crate::shared::ClientLimits;
 use crate::snapshots::SnapshotSettings;
 use std::hash::{BuildHasher, RandomState};
@@ -179,9 +180,16 @@ pub fn replica(config: &Config) -> replica::Settings {
     }
 }
 
+/// Where names come from. Which files are read is no part of the configuration: only tests and special setups name others.
+#[must_use]
+pub fn resolver(config: &Config) -> ResolverSettings {
+    let files = ResolverSettings::from_environment(&Environment::of_process());
+    ResolverSettings { srv: config.peer_srv().map(str::to_owned), ..files }
+}
+
 /// The election port.
 #[must_use]
-pub fn election(config: &Config) -> ElectionNetSettings {
+pub fn election(config: &Config, resolver: &Resolver) -> ElectionNetSettings {
     let settings = &config.settings;
     ElectionNetSettings {
         me: own_sid(config),
@@ -191,12 +199,13 @@ pub fn election(config: &Config) -> ElectionNetSettings {
         bind_attempts: u32::try_from(settings.election_port_bind_retries).unwrap_or(0),
         tcp_keep_alive: settings.tcp_keep_alive,
         multi_address: settings.multi_address_enabled,
+        resolver: resolver.clone(),
     }
 }
 
 /// The quorum port.
 #[must_use]
-pub fn links(config: &Config, recovery: &Recovery) -> LinkSettings {
+pub fn links(config: &Config, recovery: &Recovery, resolver: &Resolver) -> LinkSettings {
     LinkSettings {
         membership: config.membership.clone(),
         listen: config.quorum_listen(),
@@ -205,5 +214,6 @@ pub fn links(config: &Config, recovery: &Recovery) -> LinkSettings {
         dial_pause: duration_ms(config.settings.leader_connect_retry_delay_ms),
         data_bytes_max: record_bytes_max(config),
         recovery: recovery.clone(),
+        resolver: resolver.clone(),
     }
 }

@@ -1,14 +1,16 @@
 //! What the tasks of the process share. None of it decides anything: the tree is the core's, the rest are figures and
 //! queues.
 
+use crate::clock;
 use crate::config::Config;
 use crate::connection::{Conn, Latency, Registry};
+use crate::memory::{Bounds, MemoryStats};
 use crate::settings;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use replica::{Identities, SharedTree, Status};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tree::ConnId;
@@ -134,8 +136,16 @@ pub struct Shared {
     pub skip_acl: bool,
     /// The configuration.
     pub config: Arc<Config>,
+    /// Bounds that depend on the memory there is.
+    pub bounds: Bounds,
+    /// Figures of memory.
+    pub memory: MemoryStats,
+    /// Bytes of requests in the pipeline, of all connections; counted where they have a bound only.
+    pub request_bytes: AtomicUsize,
     status: Mutex<Arc<Status>>,
     last_zxid: AtomicI64,
+    /// When the core's status was last published, monotonic ms.
+    published: AtomicI64,
 }
 
 impl Shared {
@@ -153,8 +163,12 @@ impl Shared {
             auth: settings::auth(&config),
             skip_acl: config.settings.skip_acl,
             config,
+            bounds: Bounds::default(),
+            memory: MemoryStats::default(),
+            request_bytes: AtomicUsize::new(0),
             status: Mutex::default(),
             last_zxid: AtomicI64::new(0),
+            published: AtomicI64::new(clock::mono().0),
         }
     }
 
@@ -170,9 +184,31 @@ impl Shared {
         Zxid(self.last_zxid.load(Relaxed))
     }
 
+    /// Counts bytes of a request that goes into the pipeline.
+    pub fn count_request_bytes(&self, bytes: usize) {
+        if self.bounds.request_bytes_max != usize::MAX {
+            self.request_bytes.fetch_add(bytes, Relaxed);
+        }
+    }
+
+    /// Counts bytes of requests that were answered or given up.
+    pub fn count_request_bytes_done(&self, bytes: usize) {
+        if self.bounds.request_bytes_max != usize::MAX {
+            self.request_bytes.fetch_sub(bytes, Relaxed);
+        }
+    }
+
+    /// How long ago the core's status was published, ms: it is whenever the core has done something, and while it has nothing
+    /// to do several times a second.
+    #[must_use]
+    pub fn published_ms_ago(&self) -> i64 {
+        clock::mono().0 - self.published.load(Relaxed)
+    }
+
     /// Publishes a copy of the core's status.
     pub fn publish(&self, status: Status) {
         self.last_zxid.store(status.last_zxid.0, Relaxed);
+        self.published.store(clock::mono().0, Relaxed);
         *self.status.lock() = Arc::new(status);
     }
 }

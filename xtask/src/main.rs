@@ -5,6 +5,8 @@
 #![allow(clippy::print_stdout, reason = "a command-line tool talks on standard output")]
 
 mod bench;
+mod containers;
+mod dist;
 mod fix;
 mod paint;
 mod runner;
@@ -76,6 +78,13 @@ const COMMANDS: &[Command] = &[
         about: "Installs what the tests need (Debian, root), or says what to install.",
         run: setup::run,
     },
+    Command {
+        name: "dist",
+        arguments: "",
+        about: "The static programs, a unit file and a sample configuration in one tarball, with sums and a list of parts.",
+        run: dist::run,
+    },
+    Command { name: "sbom", arguments: "[path]", about: "Only the list of parts (CycloneDX).", run: dist::sbom },
     Command { name: "help", arguments: "", about: "This list.", run: help },
 ];
 

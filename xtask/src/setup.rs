@@ -11,8 +11,8 @@ use std::process::Command;
 use anyhow::{Context, Result, bail, ensure};
 use support::prerequisites;
 
-use crate::paint;
 use crate::workspace::{self, command, root, succeeds};
+use crate::{containers, paint};
 
 /// Pinned: another version could copy other files.
 const COPY_JARS: &str = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies";
@@ -35,6 +35,19 @@ pub fn ensure_all() -> Result<()> {
     venv.complete().context("install kazoo into .cache/venv")?;
     jars.complete().context("fetch Apache ZooKeeper's jars into .cache/apache/lib")?;
     have_the_tests_look();
+    Ok(())
+}
+
+/// Has an engine and the root file systems of the images, too; behind [`ensure_all`], whose parts go in there.
+pub fn ensure_containers() -> Result<()> {
+    let missing: Vec<&str> =
+        containers::packages().into_iter().filter(|(_, present)| !present).map(|(package, _)| package).collect();
+    if !missing.is_empty() {
+        install_packages(&missing)?;
+    }
+    containers::complete().context("make the root file systems in .cache/containers")?;
+    prerequisites::container_root("client");
+    prerequisites::container_root("apache-base");
     Ok(())
 }
 

@@ -11,8 +11,8 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 
-use crate::sim;
 use crate::workspace::{self, Metadata, Package};
+use crate::{containers, dist, sim};
 
 /// Optimised as a release is, without its slow link: there are dozens of test programs to link.
 pub const PROFILE: &str = "ci";
@@ -92,6 +92,11 @@ impl Suite {
     pub fn answers_to(&self, word: &str) -> bool {
         self.name == word || self.name.strip_prefix(word).is_some_and(|rest| rest.starts_with('/'))
     }
+
+    /// Whether it needs a container engine, and starts one where none answers: only for those who ask for it.
+    pub fn starts_an_engine(&self) -> bool {
+        self.package == containers::PACKAGE
+    }
 }
 
 /// What a build has brought.
@@ -101,6 +106,8 @@ pub struct Built {
     tests: BTreeMap<(String, String), Vec<PathBuf>>,
     /// Our server.
     pub server: Option<PathBuf>,
+    /// Our server as it goes into the image, where a suite needs it.
+    pub static_server: Option<PathBuf>,
 }
 
 impl Built {
@@ -152,6 +159,9 @@ pub fn build(metadata: &Metadata, suites: &[&Suite]) -> Result<Built> {
         cargo.args(others.iter().flat_map(|suite| ["-p", &suite.package]));
     }
     collect(metadata, &mut cargo, &mut built)?;
+    if others.iter().any(|suite| suite.package == containers::PACKAGE) {
+        built.static_server = Some(dist::server_for_image()?);
+    }
     Ok(built)
 }
 

@@ -34,8 +34,15 @@ fn choose<'a>(all: &'a [Suite], words: &[String]) -> Result<Vec<&'a Suite>> {
             "there is no suite `{word}`; `cargo xtask test --list` shows them"
         );
     }
-    let is_chosen = |suite: &&Suite| words.is_empty() || words.iter().any(|word| suite.answers_to(word));
-    Ok(all.iter().filter(is_chosen).collect())
+    let named = |suite: &&Suite| words.iter().any(|word| suite.answers_to(word));
+    if !words.is_empty() {
+        return Ok(all.iter().filter(named).collect());
+    }
+    let (by_name, chosen): (Vec<&Suite>, Vec<&Suite>) = all.iter().partition(|suite| suite.starts_an_engine());
+    for suite in by_name {
+        println!("not run: {0}, which starts a Docker engine; `cargo xtask test {0}` does", suite.name);
+    }
+    Ok(chosen)
 }
 
 /// Prepares, builds and runs `suites`; fails when any test does. `harness` goes to the test programs as it is,
@@ -48,6 +55,9 @@ pub fn run_suites(
 ) -> Result<()> {
     if suites.iter().any(|suite| suite.external) {
         setup::ensure_all()?;
+    }
+    if suites.iter().any(|suite| suite.starts_an_engine()) {
+        setup::ensure_containers()?;
     }
     paint::heading("build");
     let built = suites::build(metadata, suites)?;
@@ -87,6 +97,7 @@ fn run_suite(
         if suite.external {
             let server = built.server.as_ref().context("Cargo has not built the program zookube-node")?;
             command.env("ZOOKUBE_NODE", server);
+            command.envs(built.static_server.as_ref().map(|server| ("ZOOKUBE_NODE_STATIC", server)));
         }
         runner.run(command)?;
     }

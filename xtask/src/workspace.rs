@@ -82,6 +82,8 @@ pub struct Package {
     pub license: Option<String>,
     /// A registry or a repository; `None` for a path.
     pub source: Option<String>,
+    /// Where its source is kept.
+    pub repository: Option<String>,
     /// Absolute.
     pub manifest_path: PathBuf,
     /// As in its manifest, of all kinds.
@@ -128,6 +130,24 @@ pub struct Node {
     pub id: String,
     /// Ids of what it depends on.
     pub dependencies: Vec<String>,
+    /// The same, with what for.
+    pub deps: Vec<NodeDep>,
+}
+
+/// A dependency in the resolved graph.
+#[derive(Debug, Deserialize)]
+pub struct NodeDep {
+    /// The id of the package.
+    pub pkg: String,
+    /// Each way in which it is needed.
+    pub dep_kinds: Vec<DepKind>,
+}
+
+/// One way in which a package is needed.
+#[derive(Debug, Deserialize)]
+pub struct DepKind {
+    /// `None` for a normal one, or `dev`, `build`.
+    pub kind: Option<String>,
 }
 
 impl Metadata {

@@ -6,7 +6,7 @@
 
 use bytes::{Bytes, BytesMut};
 use std::sync::Arc;
-use tree::{ConnId, Tree};
+use tree::{ConnId, GrowthRoom, Tree};
 use wire::client::{ConnectRequest, RequestHeader};
 use wire::election::Notification;
 use wire::quorum::QuorumPacket;
@@ -112,10 +112,22 @@ pub enum Input {
         /// The most recent transactions of the remaining log, oldest first.
         history: Vec<Proposal>,
     },
+    /// Memory was measured.
+    Memory(Memory),
     /// The time given by `next_deadline` has come.
     Deadline,
     /// The process was asked to stop: let go of leadership, close every connection, say [`Action::Stopped`].
     Shutdown,
+}
+
+/// A measurement of this server's memory. What follows from it is decided by whoever makes the transactions, the leader or a
+/// standalone server, from its own measurements: a learner that refused by itself would no longer hold what the others hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Memory {
+    /// What is left for the tree to grow; `None` without a limit.
+    pub room: Option<GrowthRoom>,
+    /// Bytes of committed transactions to keep for learners that were away, at most.
+    pub history_bytes_max: usize,
 }
 
 /// Why a client's connection is closed.
@@ -271,6 +283,8 @@ pub struct Status {
     pub proposal_bytes: [i64; 3],
     /// Leader and standalone: sessions by the time they expire, monotonic ms: for `dump`.
     pub session_buckets: Vec<(Millis, Vec<SessionId>)>,
+    /// Whether memory is short: a leader and a standalone server then refuse what makes the tree grow.
+    pub is_short_of_memory: bool,
     /// Counters: proposals, commits, elections (looking), snapshots sent, diffs sent.
     pub counters: Counters,
 }
@@ -294,4 +308,6 @@ pub struct Counters {
     pub sessions_expired: u64,
     /// Sessions re-attached through this server.
     pub revalidations: u64,
+    /// Requests that this server refused for want of memory.
+    pub refused_for_memory: u64,
 }

@@ -9,6 +9,7 @@ mod conns;
 mod forward;
 pub mod io;
 pub mod limits;
+mod memory;
 mod pipeline;
 mod reaper;
 mod replica;
@@ -18,7 +19,8 @@ mod standalone;
 mod status;
 mod tracker;
 
-pub use io::{Action, CloseReason, Counters, Identities, Input, Now, ServingRole, Status};
+pub use io::{Action, CloseReason, Counters, Identities, Input, Memory, Now, ServingRole, Status};
 pub use replica::{EventSink, Replica, SharedTree};
 pub use settings::{Mode, Recovered, Settings};
 pub use tracker::{Owner, Refusal, SessionTracker};
+pub use tree::GrowthRoom;

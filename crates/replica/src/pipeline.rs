@@ -113,6 +113,7 @@ impl Replica {
         let Submission { session, cxid, opcode, body, identities, owner } = submission;
         let session_error = self.admit_session(now, session, opcode, body, owner);
         let header = TxnHeader { session, cxid, zxid, time: now.wall };
+        let was_short = self.prep.is_short_of_memory();
         let entry = {
             let tree = self.tree.read();
             self.prep.prepare(
@@ -120,6 +121,7 @@ impl Replica {
                 &WriteRequest { header, opcode, body, identities, session_error, ephemeral_error: None },
             )
         };
+        self.note_memory(was_short);
         self.propose_entry(now, entry, out);
         self.propose_rest_of_close(now, session, out);
     }

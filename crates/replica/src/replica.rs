@@ -175,6 +175,7 @@ impl Replica {
             Input::LogSynced { upto } if matches!(self.engine, Engine::Standalone(_)) => {
                 self.on_standalone_synced(now, upto, out);
             }
+            Input::Memory(memory) => self.on_memory(memory),
             Input::Deadline => self.on_deadline(now, out),
             Input::Shutdown => self.on_shutdown(now, out),
             Input::Packet { link, packet } if !self.holds_a_transaction(&packet) => {

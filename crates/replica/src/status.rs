@@ -19,6 +19,8 @@ impl Replica {
         };
         status.last_zxid = self.tree.read().last_zxid();
         status.session_buckets = self.tracker().map(SessionTracker::buckets).unwrap_or_default();
+        status.is_short_of_memory = self.prep.is_short_of_memory();
+        status.counters.refused_for_memory = self.prep.refused_for_memory();
         status.outstanding = self.conns.outstanding();
         match &self.engine {
             Engine::Standalone(_) => status.epoch = status.last_zxid.epoch().0,

@@ -4,15 +4,17 @@
 
 mod support;
 
-use support::{World, create_body, set_body, watch_body};
+use support::{World, create_body, delete_body, replace_body, set_body, watch_body};
 use wire::client::Password;
 use wire::{ServerId, SessionId};
 
 const CREATE: i32 = 1;
+const DELETE: i32 = 2;
 const EXISTS: i32 = 3;
 const GET: i32 = 4;
 const SET: i32 = 5;
 const SYNC: i32 = 9;
+const MULTI: i32 = 14;
 const CLOSE: i32 = -11;
 
 fn data_of(body: &[u8]) -> String {
@@ -246,4 +248,53 @@ fn a_watcher_never_hears_of_what_was_not_committed_when_its_leader_lost_the_othe
     assert!(tree.read().get_data("/a").is_some(), "its log holds it");
     assert_eq!(world.next_frame(leader, watcher), None);
     assert_eq!(world.next_frame(leader, writer), None);
+}
+
+const QUOTA_EXCEEDED: i32 = -125;
+/// Writes a request's body.
+type Body = Box<dyn FnOnce(&mut Vec<u8>)>;
+
+#[test]
+fn only_the_leaders_memory_decides_and_what_shrinks_the_tree_goes_on() {
+    let mut world = World::new(3);
+    world.run(2000);
+    let leader = world.leader().expect("a leader");
+    let follower = if leader == 1 { 2 } else { 1 };
+    let conn = world.connect(follower, None);
+    world.next_frame(follower, conn).expect("a connect response");
+    let mut xid = 0;
+    let mut call = |world: &mut World, opcode: i32, body: Body| {
+        xid += 1;
+        world.send(follower, conn, xid, opcode, body);
+        world.drain();
+        let (answered, _, error, _) = world.next_frame(follower, conn).expect("a reply");
+        assert_eq!(answered, xid);
+        error
+    };
+    world.measure(follower, 0);
+    for path in ["/a", "/b"] {
+        assert_eq!(
+            call(&mut world, CREATE, Box::new(create_body(path, b"1234", 0))),
+            0,
+            "not the follower's to refuse"
+        );
+    }
+    world.measure(leader, 0);
+    assert_eq!(call(&mut world, CREATE, Box::new(create_body("/c", b"", 0))), QUOTA_EXCEEDED);
+    assert_eq!(call(&mut world, SET, Box::new(set_body("/a", b"12345"))), QUOTA_EXCEEDED);
+    assert_eq!(call(&mut world, MULTI, Box::new(replace_body("/b", "/c"))), 0, "the parts have the error");
+    assert_eq!(call(&mut world, GET, Box::new(watch_body("/b", false))), 0, "a refused multi deletes nothing");
+    assert_eq!(call(&mut world, SET, Box::new(set_body("/a", b"4321"))), 0);
+    assert_eq!(call(&mut world, DELETE, Box::new(delete_body("/b"))), 0);
+    world.measure(leader, 9_999);
+    assert_eq!(call(&mut world, CREATE, Box::new(create_body("/c", b"", 0))), QUOTA_EXCEEDED, "not in drops");
+    world.measure(leader, 10_000);
+    assert_eq!(call(&mut world, CREATE, Box::new(create_body("/c", b"", 0))), 0);
+    assert_eq!(
+        call(&mut world, CREATE, Box::new(create_body("/d", &[0; 10_000], 0))),
+        QUOTA_EXCEEDED,
+        "a burst counts"
+    );
+    let digests: Vec<u64> = world.servers.values().map(|server| server.tree.read().digest()).collect();
+    assert!(digests.iter().all(|digest| *digest == digests[0]), "{digests:?}");
 }

@@ -36,7 +36,7 @@ mod watch_report;
 
 pub use digest::{DigestLogEntry, ExpectedDigest};
 pub use events::{Event, Events};
-pub use prep::{Prep, PrepSettings, WriteRequest};
+pub use prep::{GrowthRoom, Prep, PrepSettings, WriteRequest, ZNODE_BYTES};
 pub use query::{ReadContext, ReadOutcome};
 pub use reply::{TxnResult, encode_write_reply};
 pub use tree::{Tree, TreeSettings};

@@ -8,6 +8,7 @@ mod create;
 mod multi;
 mod ops;
 mod outstanding;
+mod room;
 
 use crate::Tree;
 use crate::acl::{self, AuthSettings};
@@ -18,6 +19,8 @@ use crate::quota::{self, StatsTrack};
 use bytes::Bytes;
 use outstanding::{Outstanding, Record};
 use planted::Bug;
+use room::Room;
+pub use room::{GrowthRoom, ZNODE_BYTES};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use wire::client::OpCode;
@@ -107,6 +110,7 @@ type Decision<T = Txn> = Result<T, Refusal>;
 pub struct Prep {
     settings: PrepSettings,
     outstanding: Outstanding,
+    room: Room,
     /// The tree's digest after everything outstanding.
     digest: u64,
     /// Ephemerals of the session closed last that its transaction had no room to list.
@@ -143,7 +147,13 @@ impl Prep {
     /// Nothing outstanding.
     #[must_use]
     pub fn new(settings: PrepSettings) -> Prep {
-        Prep { settings, outstanding: Outstanding::default(), digest: 0, unlisted: VecDeque::new() }
+        Prep {
+            settings,
+            outstanding: Outstanding::default(),
+            room: Room::default(),
+            digest: 0,
+            unlisted: VecDeque::new(),
+        }
     }
 
     /// The settings.
@@ -237,6 +247,24 @@ impl Prep {
     /// A transaction was applied: changes up to it are in the tree.
     pub fn applied(&mut self, zxid: Zxid) {
         self.outstanding.applied(zxid);
+    }
+
+    /// Memory was measured; `None` = it has no limit. Where little is left, what makes the tree grow is refused with
+    /// QUOTAEXCEEDED, the code that clients know as "there is no more room for you" and do not retry at once.
+    pub fn measured(&mut self, room: Option<GrowthRoom>) {
+        self.room.measured(room);
+    }
+
+    /// Whether growth is being refused for want of memory.
+    #[must_use]
+    pub fn is_short_of_memory(&self) -> bool {
+        self.room.is_short()
+    }
+
+    /// Requests that were refused for want of memory.
+    #[must_use]
+    pub fn refused_for_memory(&self) -> u64 {
+        self.room.refused()
     }
 
     /// Forgets everything outstanding.

@@ -15,13 +15,15 @@ pub struct History {
     entries: VecDeque<Proposal>,
     bytes: usize,
     count_min: usize,
+    /// Bytes beyond which even those `count_min` are not all kept.
+    bytes_max: usize,
 }
 
 impl History {
     /// An empty window that keeps at least `count_min` transactions (`commitLogCount`).
     #[must_use]
     pub fn new(count_min: usize) -> History {
-        History { entries: VecDeque::new(), bytes: 0, count_min }
+        History { entries: VecDeque::new(), bytes: 0, count_min, bytes_max: usize::MAX }
     }
 
     /// Adds the next transaction. One that is already there is ignored; a gap inside an epoch empties the window first, so
@@ -38,7 +40,20 @@ impl History {
         }
         self.bytes += proposal.bytes.len();
         self.entries.push_back(proposal);
-        while self.entries.len() > self.count_min && self.bytes > HISTORY_BYTES_MAX {
+        self.shrink();
+    }
+
+    /// Keeps no more than this, whatever `commitLogCount` says: memory is scarce. The newest transaction always stays.
+    pub fn set_bytes_max(&mut self, bytes_max: usize) {
+        self.bytes_max = bytes_max;
+        self.shrink();
+    }
+
+    fn shrink(&mut self) {
+        let is_too_much = |entries: usize, bytes: usize, history: &History| {
+            (entries > history.count_min && bytes > HISTORY_BYTES_MAX) || (entries > 1 && bytes > history.bytes_max)
+        };
+        while is_too_much(self.entries.len(), self.bytes, self) {
             if let Some(oldest) = self.entries.pop_front() {
                 self.bytes -= oldest.bytes.len();
             }
@@ -120,5 +135,17 @@ mod tests {
             history.push(Proposal { zxid: Zxid(counter), bytes: big.clone() });
         }
         assert_eq!(history.iter().count(), 2);
+    }
+
+    #[test]
+    fn scarce_memory_keeps_fewer_than_the_count() {
+        let mut history = History::new(500);
+        for counter in 1..=10 {
+            history.push(Proposal { zxid: Zxid(0x1_0000_0000 + counter), bytes: Bytes::from(vec![0; 100]) });
+        }
+        history.set_bytes_max(350);
+        assert_eq!((history.iter().count(), history.max()), (3, Some(Zxid(0x1_0000_000a))));
+        history.push(Proposal { zxid: Zxid(0x1_0000_000b), bytes: Bytes::from(vec![0; 1000]) });
+        assert_eq!(history.iter().map(|proposal| proposal.zxid).collect::<Vec<_>>(), [Zxid(0x1_0000_000b)]);
     }
 }

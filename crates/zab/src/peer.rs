@@ -118,6 +118,11 @@ impl Peer {
         }
     }
 
+    /// Bounds the memory for committed transactions that learners may have missed; less of it means more snapshots.
+    pub fn set_history_bytes_max(&mut self, bytes_max: usize) {
+        self.history.set_bytes_max(bytes_max);
+    }
+
     // --- getters -------------------------------------------------------------------------------------------------
 
     /// Apache's `zk_peer_state`.

@@ -464,17 +464,17 @@ fn a_given_myid_completes_or_confirms_the_file() {
     let files = || Files::new(&format!("{ENSEMBLE}{SERVERS}"));
     assert_eq!(files().with_given_myid("3").config().myid, Some(ServerId(3)));
     assert_eq!(files().with("myid", "3").with_given_myid(" 3").config().myid, Some(ServerId(3)));
-    files()
-        .with("myid", "2")
-        .with_given_myid("3")
-        .check_errors(&["@/myid: says 2, but the command line says 3; correct one of them"]);
-    files()
-        .with("myid", "2")
-        .with_given_myid("three")
-        .check_errors(&["@/myid: says 2, but the command line says three; correct one of them"]);
-    files().with_given_myid("x").check_errors(&[
-        "server id of the command line: `x` is not a number: expected one line with a number from 1 to 255",
+    files().with("myid", "2").with_given_myid("3").check_errors(&[
+        "@/myid: says 2, but the command line says 3. hint: correct --myid if @ is this server's, else give it its \
+             own data directory",
     ]);
+    files().with("myid", "2").with_given_myid("three").check_errors(&[
+        "@/myid: says 2, but the command line says three. hint: correct --myid if @ is this server's, else give it \
+             its own data directory",
+    ]);
+    files()
+        .with_given_myid("x")
+        .check_errors(&["command line: `x` is not a number: expected one line with a number from 1 to 255"]);
 }
 
 #[test]

@@ -1,25 +1,33 @@
 //! From keys to a configuration: each key on its own, then the keys with each other, the server list and `myid`.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use wire::ServerId;
-use zab::quorum::{ClientAddress, MemberRole, Membership, PeerAddress};
+use zab::quorum::{MemberRole, Membership};
 
+use super::effective::{Effective, Sources, text_of};
+use super::environment::Environment;
+use super::identity::{self, Identity};
 use super::keys::{Disposition, Key, Lookup, look_up};
 use super::kind::{Kind, Value};
 use super::members::{self, Addresses, Members};
+use super::origin::Origin;
+use super::peers::Template;
 use super::problem::{Place, Report};
 use super::source::{self, Located};
-use super::{Config, Mode, Overrides, Settings, myid, session_timeout_bounds_ms};
+use super::{Config, LoadOptions, Mode, Settings, container, host_name, own_line, session_timeout_bounds_ms};
 
 /// The file's keys, each on its own right or wrong, before they are compared with each other.
 pub(super) struct Draft {
-    file: PathBuf,
+    file: Option<PathBuf>,
     place: Place,
+    /// What the server list is called in messages.
+    list_place: Place,
+    template: Option<Template>,
     settings: Settings,
-    /// Where each honoured key was set.
-    places: BTreeMap<&'static str, Place>,
+    /// To what and where each honoured key was set.
+    sources: Sources,
     /// Keys that were set to something wrong, which has been reported.
     broken: BTreeSet<&'static str>,
     /// Keys of the server list in the static file.
@@ -27,16 +35,22 @@ pub(super) struct Draft {
 }
 
 impl Draft {
-    pub(super) fn read(file: &Path, entries: Vec<Located>, report: &mut Report) -> Draft {
+    pub(super) fn read(origin: Origin, report: &mut Report) -> Draft {
         let mut draft = Draft {
-            file: file.to_owned(),
-            place: Place::file(&file.display().to_string()),
+            file: origin.file,
+            place: origin.place,
+            list_place: origin.list,
+            template: origin.template,
             settings: Settings::default(),
-            places: BTreeMap::new(),
+            sources: Sources::default(),
             broken: BTreeSet::new(),
             list: Vec::new(),
         };
-        for entry in entries {
+        for entry in origin.entries {
+            if !members::is_list_key(&entry.key) {
+                let Located { place, key, value } = entry.clone();
+                draft.sources.given.push(Effective { key, value, place });
+            }
             match look_up(&entry.key) {
                 Lookup::Known(_) if members::is_list_key(&entry.key) => draft.list.push(entry),
                 Lookup::Known(key) => draft.apply(key, &entry, report),
@@ -63,8 +77,8 @@ impl Draft {
         match key.disposition {
             Disposition::Honoured => {
                 let value = raise_to_floor(key, value, entry, report);
+                self.sources.set.insert(key.name, (text_of(key.kind, &value), entry.place.clone()));
                 self.settings.store(key.name, value);
-                self.places.insert(key.name, entry.place.clone());
             }
             Disposition::NoEffect { quiet, reason } => {
                 if !is_among(quiet) {
@@ -87,7 +101,8 @@ impl Draft {
     }
 
     /// Compares the keys with each other, then reads the dynamic file and `myid`. `None` only if there are problems.
-    pub(super) fn complete(mut self, overrides: &Overrides, report: &mut Report) -> Option<Config> {
+    pub(super) fn complete(mut self, options: &LoadOptions, report: &mut Report) -> Option<Config> {
+        let environment = &options.environment;
         self.check_keys(report);
         let (mut members, list_place) = self.read_members(report);
         let mode = self.mode(&members, &list_place, report);
@@ -96,30 +111,99 @@ impl Draft {
             self.require("syncLimit", self.settings.sync_limit_ticks.is_some(), "syncLimit=5", report);
         }
         self.require("dataDir", self.settings.data_dir.is_some(), "dataDir=/var/lib/zookeeper", report);
-        let data_dir = self.settings.data_dir.clone();
-        let expected = myid::Expectations {
-            listed: &members.places,
-            list: &list_place,
-            ensemble: mode == Mode::Ensemble,
-            extended_types: self.settings.extended_types_enabled,
-        };
-        let myid = data_dir.as_deref().and_then(|dir| myid::read(dir, overrides.myid.as_deref(), &expected, report));
+        let identity = self.identity(options, mode, &members, &list_place, report);
+        let myid = identity.as_ref().map(|identity| identity.sid);
         self.compare_peer_type(myid, &members.membership, report);
-        let client = self.client_address(mode, myid, &mut members, report)?;
+        let client = self.client_address(mode, myid, &mut members, report);
+        if mode == Mode::Ensemble {
+            self.settle_wildcards(environment, myid, &mut members, report);
+        }
+        let peer_srv = container::peer_srv(environment, report);
+        let (client, client_place) = client?;
+        self.sources.servers = members.places;
+        self.sources.list = Some(list_place);
+        self.sources.client = Some(client_place);
         Some(Config {
+            data_dir: self.settings.data_dir.clone()?,
             settings: self.settings,
             file: self.file,
             mode,
             myid,
             membership: members.membership,
             client,
-            data_dir: data_dir?,
+            identity,
+            peer_srv,
+            sources: self.sources,
         })
+    }
+
+    fn identity(
+        &self,
+        options: &LoadOptions,
+        mode: Mode,
+        members: &Members,
+        list: &Place,
+        report: &mut Report,
+    ) -> Option<Identity> {
+        let question = identity::Question {
+            data_dir: self.settings.data_dir.as_deref()?,
+            given: options.overrides.myid.as_deref(),
+            environment: &options.environment,
+            template: self.template.as_ref(),
+            membership: &members.membership,
+            listed: &members.places,
+            list,
+            from_environment: self.file.is_none(),
+            ensemble: mode == Mode::Ensemble,
+            extended_types: self.settings.extended_types_enabled,
+        };
+        identity::find(&question, report)
+    }
+
+    fn client_address(
+        &self,
+        mode: Mode,
+        myid: Option<ServerId>,
+        members: &mut Members,
+        report: &mut Report,
+    ) -> Option<(zab::quorum::ClientAddress, Place)> {
+        let around = own_line::Around {
+            settings: &self.settings,
+            mode,
+            myid,
+            client_port: self.sources.set.get("clientPort").map(|(_, place)| place),
+            place: &self.place,
+            client_port_is_broken: self.broken.contains("clientPort"),
+            from_environment: self.file.is_none(),
+        };
+        own_line::client_address(&around, members, report)
+    }
+
+    /// Where quorum and election port listen on every interface: where the own line says so, and in a container, whose
+    /// name may have an address that is not its own, or none yet.
+    fn settle_wildcards(
+        &mut self,
+        environment: &Environment,
+        myid: Option<ServerId>,
+        members: &mut Members,
+        report: &mut Report,
+    ) {
+        let from_environment = self.file.is_none();
+        own_line::report_foreign_wildcards(myid, from_environment, members, report);
+        let name = host_name::of(environment).map(|(_, name)| name);
+        let told = own_line::publish_host_name(myid, name, members, report);
+        let key = "quorumListenOnAllIPs";
+        let in_container = container::is_container(environment, from_environment, report);
+        let is_set = self.sources.set.contains_key(key);
+        if let Some(place) = told.or((in_container && !is_set).then_some(container::DEFAULT)) {
+            self.settings.quorum_listen_on_all_ips = true;
+            self.sources.set.insert(key, (true.to_string(), place));
+        }
     }
 
     /// The place of a key if it was set, else the file.
     fn place_of(&self, key: &str) -> &Place {
-        self.places.get(key).unwrap_or(&self.place)
+        self.sources.set.get(key).map_or(&self.place, |(_, place)| place)
     }
 
     /// Reports a key that must be set.
@@ -133,7 +217,8 @@ impl Draft {
     fn check_keys(&mut self, report: &mut Report) {
         let (min, max) = session_timeout_bounds_ms(&self.settings);
         if min > max {
-            let key = ["minSessionTimeout", "maxSessionTimeout"].into_iter().find(|key| self.places.contains_key(key));
+            let key =
+                ["minSessionTimeout", "maxSessionTimeout"].into_iter().find(|key| self.sources.set.contains_key(key));
             let place = self.place_of(key.unwrap_or("tickTime")).clone();
             report.problem(
                 &place,
@@ -185,7 +270,7 @@ impl Draft {
     fn read_members(&self, report: &mut Report) -> (Members, Place) {
         let addresses = if self.settings.multi_address_enabled { Addresses::Several } else { Addresses::One };
         let Some(path) = &self.settings.dynamic_config_file else {
-            return (members::read(&self.list, &self.place, addresses, report), self.place.clone());
+            return (members::read(&self.list, &self.list_place, addresses, report), self.list_place.clone());
         };
         for entry in &self.list {
             report.problem(
@@ -234,6 +319,8 @@ impl Draft {
                 list,
                 "there are observers but only one participant: add participants, or set standaloneEnabled=false",
             ),
+            // Nobody asked for more than one.
+            (1, true) if matches!(list, Place::Default(_)) => {}
             (1, true) => report.warning(format_args!(
                 "{list} lists only one server; it runs standalone (standaloneEnabled=false makes it an ensemble of one)"
             )),
@@ -254,70 +341,11 @@ impl Draft {
     fn compare_peer_type(&self, myid: Option<ServerId>, membership: &Membership, report: &mut Report) {
         let listed = myid.and_then(|sid| membership.role(sid)).unwrap_or(MemberRole::Participant);
         let told = self.settings.peer_type;
-        if self.places.contains_key("peerType") && told != listed {
+        if self.sources.set.contains_key("peerType") && told != listed {
             report.warning(format_args!(
                 "key peerType ({}) is {told}, but the server list makes this server a {listed}; the list decides",
                 self.place_of("peerType")
             ));
-        }
-    }
-
-    /// `QuorumPeerConfig.setupClientPort`: this server's line and the static keys must agree; either is enough.
-    fn client_address(
-        &self,
-        mode: Mode,
-        myid: Option<ServerId>,
-        members: &mut Members,
-        report: &mut Report,
-    ) -> Option<ClientAddress> {
-        let host = self.settings.client_port_address.clone().unwrap_or_else(|| "0.0.0.0".to_owned());
-        let from_keys = self.settings.client_port.map(|port| ClientAddress { host, port, from_static: true });
-        // A standalone server may have one line and no myid: the line can only mean itself.
-        let servers = &mut members.membership.servers;
-        let only = (mode == Mode::Standalone).then(|| servers.keys().next().copied()).flatten();
-        let own = myid.filter(|sid| servers.contains_key(sid)).or(only);
-        let Some((sid, spec)) = own.and_then(|sid| Some((sid, servers.get_mut(&sid)?))) else {
-            let could_be_in_the_list = !members.places.is_empty();
-            if !could_be_in_the_list {
-                self.require("clientPort", from_keys.is_some(), "clientPort=2181", report);
-            }
-            return from_keys;
-        };
-        let place = members.places.get(&sid).unwrap_or(&self.place);
-        match (&spec.client, from_keys) {
-            (None, None) => {
-                let example = format!("clientPort=2181, or write ;2181 at the end of server.{sid} ({place})");
-                self.require("clientPort", false, &example, report);
-                None
-            }
-            (None, Some(client)) => {
-                let in_use =
-                    |address: &PeerAddress| address.quorum_port == client.port || address.election_port == client.port;
-                if mode == Mode::Ensemble && spec.addresses.iter().any(in_use) {
-                    report.problem(
-                        self.place_of("clientPort"),
-                        format_args!(
-                            "clientPort {} is also a port of server.{sid} ({place}); choose another",
-                            client.port
-                        ),
-                    );
-                }
-                spec.client = Some(client.clone());
-                Some(client)
-            }
-            (Some(line), None) => Some(line.clone()),
-            (Some(line), Some(keys)) => {
-                if line.port != keys.port || are_different_addresses(&line.host, &keys.host) {
-                    report.problem(
-                        self.place_of("clientPort"),
-                        format_args!(
-                            "the client address {keys} differs from {line} in server.{sid} ({place}): \
-                             remove clientPort or correct it"
-                        ),
-                    );
-                }
-                Some(line.clone())
-            }
         }
     }
 }
@@ -334,13 +362,6 @@ fn raise_to_floor(key: &Key, value: Value, entry: &Located, report: &mut Report)
         }
         (_, value) => value,
     }
-}
-
-/// Whether both are literal addresses, not the same, and the static one not every interface. Names would have to be
-/// resolved to be compared; there the server's line counts.
-fn are_different_addresses(line: &str, key: &str) -> bool {
-    let (line, key) = (line.parse::<std::net::IpAddr>(), key.parse::<std::net::IpAddr>());
-    matches!((line, key), (Ok(line), Ok(key)) if line != key && !key.is_unspecified())
 }
 
 /// Apache turns an unknown key K into the Java property `zookeeper.K`, which nothing reads.

@@ -9,6 +9,7 @@ use super::keys::{Disposition, Key, Section};
 use super::kind::{
     COUNT, COUNT_OR_UNSET, DigestAlgorithm, Field, Kind, LONG, PORT, POSITIVE, SnapshotCompression, Value,
 };
+use crate::memory::GrowthLimit;
 
 /// A field starts as if its default had been written.
 fn initial<T: Field>(name: &str, kind: Kind, default: Standing) -> T {
@@ -198,6 +199,8 @@ honoured! {
     Limits {
         enforce_quota: bool = Is("false"), Kind::Boolean, "enforceQuota",
             "`true`: a request that would exceed a hard quota is refused";
+        memory_growth_limit: GrowthLimit = Is("80%"), Kind::Memory, "memory.growthLimit",
+            "where more memory is in use, creates and larger data are refused: a share of the cgroup's limit, a size such as `48m`, or `off`. Our own key";
     }
     Security {
         super_digest: Option<String> = Unset, Kind::Text, "DigestAuthenticationProvider.superDigest",
@@ -207,6 +210,15 @@ honoured! {
         digest_algorithm: DigestAlgorithm = Is("SHA1"), Kind::OneOf(&["SHA1", "SHA-1", "SHA-256", "SHA-512"]),
             "DigestAuthenticationProvider.digestAlg",
             "the hash of the digest scheme. All servers must use the same";
+    }
+    Operations {
+        metrics_provider: Option<String> = Derived("`DefaultMetricsProvider`, which has no port; the Prometheus provider where there is no `zoo.cfg`"),
+            Kind::Text, "metricsProvider.className",
+            "`org.apache.zookeeper.metrics.prometheus.PrometheusMetricsProvider` opens a port with the metrics";
+        metrics_host: String = Is("0.0.0.0"), Kind::Text, "metricsProvider.httpHost",
+            "the address that port is bound to";
+        metrics_port: u16 = Is("7000"), PORT, "metricsProvider.httpPort",
+            "its number";
     }
 }
 

@@ -22,7 +22,7 @@ const TLS_DETAIL: &str = "TLS comes later, and nothing is encrypted until then";
 const SASL: &str = "SASL comes later";
 const SASL_DETAIL: &str = "SASL comes later, and nobody is authenticated by it until then";
 const ADMIN: &str = "there is no HTTP admin server yet";
-const METRICS: &str = "there is no metrics endpoint yet; the four-letter word mntr has the metrics";
+const METRICS: &str = "the metrics endpoint has no such detail";
 const JVM: &str = "there is no Java virtual machine";
 const THREADS: &str = "there are no such threads to count";
 const CACHE: &str = "replies are built from the tree, without a cache";
@@ -287,9 +287,6 @@ inert! {
         "admin.serverAddress": Kind::Text, Is("0.0.0.0"), "its address", ignored(&[], ADMIN);
         "admin.serverPort": Kind::Int { min: 0, max: 65535 }, Is("8080"), "its port", ignored(&[], ADMIN);
         "admin.*": Kind::Text, Unset, "its details", ignored(&[], ADMIN);
-        "metricsProvider.className": Kind::Text, Is("org.apache.zookeeper.metrics.impl.DefaultMetricsProvider"),
-            "the Java class that publishes the metrics",
-            ignored(&["org.apache.zookeeper.metrics.impl.DefaultMetricsProvider"], METRICS);
         "metricsProvider.*": Kind::Text, Unset, "its details", ignored(&[], METRICS);
         "jvm.pause.monitor": Kind::Boolean, Is("false"), "whether pauses of the virtual machine are measured",
             ignored(FALSE, JVM);

@@ -181,7 +181,7 @@ fn with_number_generalized(name: &str) -> String {
 }
 
 /// The Levenshtein distance.
-fn edits(a: &str, b: &str) -> usize {
+pub(super) fn edits(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (i, from) in a.chars().enumerate() {
@@ -248,7 +248,7 @@ mod tests {
         check("weight.3", "weight.N");
         check("ssl.quorum.keyStore.location", "ssl.*");
         check("metricsProvider.className", "metricsProvider.className");
-        check("metricsProvider.httpPort", "metricsProvider.*");
+        check("metricsProvider.exportJvmInfo", "metricsProvider.*");
         check("authProvider.sasl", "authProvider.N");
         check("requestThrottleLimit", "request_throttle_max_requests");
         check("something.else", "-");

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use zab::quorum::MemberRole;
 
+use crate::memory::GrowthLimit;
+
 /// What a key's value must look like.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Kind {
@@ -28,6 +30,8 @@ pub enum Kind {
     OneOf(&'static [&'static str]),
     /// The path of a file or directory; not empty.
     Path,
+    /// An amount of memory ([`GrowthLimit`]).
+    Memory,
     /// Anything.
     Text,
 }
@@ -69,6 +73,7 @@ impl Kind {
             Kind::YesNo => word(text, &["yes", "no"]).map(|word| Value::Bool(word == "yes")),
             Kind::OneOf(words) => word(text, words).map(|word| Value::Text(word.to_owned())),
             Kind::Path => (!text.is_empty()).then(|| Value::Text(text.to_owned())),
+            Kind::Memory => GrowthLimit::parse(text).is_ok().then(|| Value::Text(text.to_owned())),
             Kind::Text => Some(Value::Text(text.to_owned())),
         };
         value.ok_or(self)
@@ -110,6 +115,7 @@ impl fmt::Display for Kind {
                 Ok(())
             }
             Kind::Path => f.write_str("a path"),
+            Kind::Memory => f.write_str("off, a share such as 80%, or a size such as 48m"),
             Kind::Text => f.write_str("text"),
         }
     }
@@ -211,6 +217,12 @@ impl Field for DigestAlgorithm {
     }
 }
 
+impl Field for GrowthLimit {
+    fn from_value(value: Value) -> Option<Self> {
+        if let Value::Text(text) = value { GrowthLimit::parse(&text).ok() } else { None }
+    }
+}
+
 impl<T: Field> Field for Option<T> {
     fn from_value(value: Value) -> Option<Self> {
         T::from_value(value).map(Some)
@@ -249,6 +261,8 @@ mod tests {
             (Kind::OneOf(&["gz", "snappy"]), "GZ", Ok(Value::Text("gz".to_owned()))),
             (Kind::OneOf(&["gz", "snappy"]), "zip", Err("gz or snappy")),
             (Kind::Path, "", Err("a path")),
+            (Kind::Memory, "80%", Ok(Value::Text("80%".to_owned()))),
+            (Kind::Memory, "much", Err("off, a share such as 80%, or a size such as 48m")),
             (Kind::Text, "", Ok(Value::Text(String::new()))),
         ] {
             let found = kind.read(text).map_err(|kind| kind.to_string());

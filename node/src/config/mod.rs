@@ -1,33 +1,48 @@
-//! The configuration: Apache's `zoo.cfg`, its dynamic file and `myid`, read unchanged.
+//! The configuration: Apache's `zoo.cfg`, its dynamic file and `myid`, read unchanged, or the environment in their place.
 //!
 //! Every key Apache knows is in one table ([`keys`]): it is honoured, refused by name, or accepted with one warning. An
 //! unknown key is a warning too, because Apache accepts it, but a slip of the pen (`datadir`) is an error. All errors
 //! of a file are reported together. Reference: `QuorumPeerConfig`.
 //!
-//! The module reads files and nothing else: it resolves no host name, binds no port, and creates no directory.
+//! The module reads files and nothing else: it resolves no host name, binds no port, and creates no directory. The one
+//! file it can write is `myid`, when it is told to ([`Identity::store`]).
 
+mod container;
+mod declared;
 mod draft;
+pub mod effective;
+pub mod environment;
 mod honoured;
+mod host_name;
+pub mod identity;
 mod inert;
+mod jvm_flags;
 pub mod keys;
 pub mod kind;
 mod markdown;
 mod members;
-mod myid;
+mod origin;
+mod own_line;
+mod peers;
 pub mod problem;
 mod source;
+pub mod variables;
 
 use std::path::{Path, PathBuf};
 
 use wire::ServerId;
 use zab::quorum::{ClientAddress, MemberRole, Membership, PeerAddress, ServerSpec};
 
+pub use effective::Effective;
+pub use environment::Environment;
 pub use honoured::Settings;
+pub use identity::Identity;
 pub use kind::{DigestAlgorithm, SnapshotCompression};
 pub use markdown::configuration_markdown;
-pub use problem::{ConfigError, Problem, Warning};
+pub use problem::{ConfigError, Place, Problem, Warning};
 
 use draft::Draft;
+use effective::Sources;
 use members::is_wildcard;
 use problem::Report;
 
@@ -44,6 +59,17 @@ pub struct Overrides {
     pub keys: Vec<(String, String)>,
     /// The server id where there is no `myid` file. If there is one, both must agree.
     pub myid: Option<String>,
+}
+
+/// Where a configuration is looked for.
+#[derive(Clone, Debug, Default)]
+pub struct LoadOptions {
+    /// The `zoo.cfg` to read. Without it: the one in the environment's configuration directory, else the environment.
+    pub file: Option<PathBuf>,
+    /// The command line.
+    pub overrides: Overrides,
+    /// The environment variables and the host's name.
+    pub environment: Environment,
 }
 
 /// How the server runs.
@@ -69,8 +95,8 @@ pub struct Listen {
 pub struct Config {
     /// The honoured keys, typed.
     pub settings: Settings,
-    /// The file the configuration was read from.
-    pub file: PathBuf,
+    /// The file the configuration was read from; `None` if the environment was all there was.
+    pub file: Option<PathBuf>,
     /// Standalone or in an ensemble.
     pub mode: Mode,
     /// This server's id; always there in an ensemble.
@@ -80,25 +106,33 @@ pub struct Config {
     pub membership: Membership,
     client: ClientAddress,
     data_dir: PathBuf,
+    identity: Option<Identity>,
+    peer_srv: Option<String>,
+    sources: Sources,
+}
+
+/// Reads the configuration: what the command line sets, then a `zoo.cfg`, and only where there is none the environment.
+///
+/// # Errors
+/// Everything that is wrong, at once.
+pub fn load(options: &LoadOptions) -> Result<(Config, Vec<Warning>), ConfigError> {
+    let mut report = Report::default();
+    let Some(origin) = origin::read(options, &mut report) else {
+        return Err(ConfigError { problems: report.problems });
+    };
+    let config = Draft::read(origin, &mut report).complete(options, &mut report);
+    let warnings = report.finish()?;
+    Ok((config.expect("a configuration without problems is complete"), warnings))
 }
 
 impl Config {
-    /// Reads `zoo.cfg` at `path`, its dynamic file, and `myid`.
+    /// Reads `zoo.cfg` at `path`, its dynamic file, and `myid`, with nothing from the environment.
     ///
     /// # Errors
     /// Everything that is wrong, at once.
     pub fn load(path: &Path, overrides: &Overrides) -> Result<(Config, Vec<Warning>), ConfigError> {
-        let mut report = Report::default();
-        let mut entries = source::read_file(path, "; the path of a zoo.cfg is expected", &mut report);
-        if !report.problems.is_empty() {
-            return Err(ConfigError { problems: report.problems });
-        }
-        source::apply_overrides(&mut entries, &overrides.keys);
-        let entries = source::without_duplicates(entries, &mut report);
-        let draft = Draft::read(path, entries, &mut report);
-        let config = draft.complete(overrides, &mut report);
-        let warnings = report.finish()?;
-        Ok((config.expect("a configuration without problems is complete"), warnings))
+        let environment = Environment::default();
+        load(&LoadOptions { file: Some(path.to_owned()), overrides: overrides.clone(), environment })
     }
 
     /// The directory of snapshots and `myid`.
@@ -111,6 +145,18 @@ impl Config {
     #[must_use]
     pub fn data_log_dir(&self) -> &Path {
         self.settings.data_log_dir.as_deref().unwrap_or(&self.data_dir)
+    }
+
+    /// How this server's id is known; `None` for a standalone server that nobody gave one.
+    #[must_use]
+    pub fn identity(&self) -> Option<&Identity> {
+        self.identity.as_ref()
+    }
+
+    /// The name whose SRV records give addresses to servers whose own names have none (`ZOOKUBE_SRV`).
+    #[must_use]
+    pub fn peer_srv(&self) -> Option<&str> {
+        self.peer_srv.as_deref()
     }
 
     /// This server's line of the server list.
@@ -241,3 +287,11 @@ fn session_timeout_bounds_ms(settings: &Settings) -> (i64, i64) {
 #[cfg(test)]
 #[path = "config_test.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "environment_test.rs"]
+mod environment_tests;
+
+#[cfg(test)]
+#[path = "environment_errors_test.rs"]
+mod environment_errors_tests;

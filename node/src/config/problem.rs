@@ -3,32 +3,61 @@
 use std::fmt;
 use std::sync::Arc;
 
-/// Where a key was read.
+/// Where a value comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
-    file: Arc<str>,
-    line: Option<usize>,
+pub enum Place {
+    /// A file, as a whole or one line of it, counted from 1.
+    File {
+        /// Its path.
+        name: Arc<str>,
+        /// The line.
+        line: Option<usize>,
+    },
+    /// An environment variable.
+    Variable(Arc<str>),
+    /// The environment as a whole, where there is no file.
+    Environment,
+    /// An option of the command line.
+    CommandLine,
+    /// The name of the host.
+    HostName(Arc<str>),
+    /// Nobody said anything: which default holds.
+    Default(&'static str),
 }
 
 impl Place {
     /// A file as a whole.
     #[must_use]
     pub fn file(name: &str) -> Place {
-        Place { file: name.into(), line: None }
+        Place::File { name: name.into(), line: None }
     }
 
-    /// A line of the same file, counted from 1.
+    /// A line of the same file, counted from 1. What is no file has no lines and stays what it is.
     #[must_use]
     pub fn line(&self, line: usize) -> Place {
-        Place { file: self.file.clone(), line: Some(line) }
+        match self {
+            Place::File { name, .. } => Place::File { name: name.clone(), line: Some(line) },
+            other => other.clone(),
+        }
+    }
+
+    /// An environment variable.
+    #[must_use]
+    pub fn variable(name: &str) -> Place {
+        Place::Variable(name.into())
     }
 }
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.line {
-            Some(line) => write!(f, "{}:{line}", self.file),
-            None => f.write_str(&self.file),
+        match self {
+            Place::File { name, line: Some(line) } => write!(f, "{name}:{line}"),
+            Place::File { name, line: None } => f.write_str(name),
+            Place::Variable(name) => write!(f, "environment variable {name}"),
+            Place::Environment => f.write_str("environment"),
+            Place::CommandLine => f.write_str("command line"),
+            Place::HostName(name) => write!(f, "host name {name}"),
+            Place::Default(which) => f.write_str(which),
         }
     }
 }
@@ -39,7 +68,19 @@ pub struct Problem(String);
 
 /// One thing the operator should know about; the server starts.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Warning(String);
+pub struct Warning {
+    text: String,
+    /// Whether it is about something that this program does not do; another one may.
+    only_here: bool,
+}
+
+impl Warning {
+    /// Whether it says only that a key or a variable has no effect in this program. Apache's server may well heed it.
+    #[must_use]
+    pub fn is_only_here(&self) -> bool {
+        self.only_here
+    }
+}
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -49,7 +90,7 @@ impl fmt::Display for Problem {
 
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.text)
     }
 }
 
@@ -86,12 +127,13 @@ impl Report {
 
     /// Adds a warning.
     pub(super) fn warning(&mut self, text: impl fmt::Display) {
-        self.warnings.push(Warning(text.to_string()));
+        self.warnings.push(Warning { text: text.to_string(), only_here: false });
     }
 
     /// The warning about a key that is accepted and ignored.
     pub(super) fn no_effect(&mut self, key: &str, place: &Place, reason: impl fmt::Display) {
-        self.warning(format_args!("key {key} ({place}) has no effect here: {reason}"));
+        let text = format!("key {key} ({place}) has no effect here: {reason}");
+        self.warnings.push(Warning { text, only_here: true });
     }
 
     /// An error if there was any problem.

@@ -84,7 +84,7 @@ pub(super) fn read_bounded(path: &Path, bytes_max: u64) -> std::io::Result<Bound
 
 /// Puts keys of the command line in the place of the file's. They may carry the prefix of Java properties.
 pub(super) fn apply_overrides(entries: &mut Vec<Located>, overrides: &[(String, String)]) {
-    let place = Place::file("command line");
+    let place = Place::CommandLine;
     for (key, value) in overrides {
         let key = key.trim();
         let key = key.strip_prefix("zookeeper.").unwrap_or(key);
@@ -101,9 +101,11 @@ pub(super) fn without_duplicates(entries: Vec<Located>, report: &mut Report) -> 
     for entry in entries {
         if let Some(before) = last.insert(entry.key.clone(), entry.place.clone()) {
             if entry.key.starts_with("server.") {
+                // A variable has no lines to tell apart.
+                let before = if before == entry.place { String::new() } else { format!(", before at {before}") };
                 report.problem(
                     &entry.place,
-                    format_args!("{} is given twice, before at {before}; number the servers apart", entry.key),
+                    format_args!("{} is given twice{before}; number the servers apart", entry.key),
                 );
                 continue;
             }

@@ -1,10 +1,8 @@
-//! The text form of election addresses, and looking up their hosts.
+//! The text form of election addresses.
 
-use std::io;
-use std::net::{IpAddr, SocketAddr};
-use std::time::Duration;
+use std::net::IpAddr;
 
-use super::ADDRESSES_PER_DIAL_MAX;
+use super::ADDRESSES_NAMED_MAX;
 
 /// A host and its election port.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,7 +26,7 @@ pub(super) fn format(host: &str, port: u16) -> String {
 /// (`InitialMessage.parse`). The error is the bad address.
 pub(super) fn parse_all(texts: &[String]) -> Result<Vec<Address>, String> {
     let mut addresses = Vec::new();
-    for text in texts.iter().take(ADDRESSES_PER_DIAL_MAX) {
+    for text in texts.iter().take(ADDRESSES_NAMED_MAX) {
         let address = parse(text).ok_or_else(|| text.clone())?;
         let wildcard = address.host.parse::<IpAddr>().is_ok_and(|ip| ip.is_unspecified());
         if !wildcard {
@@ -45,17 +43,6 @@ fn parse(text: &str) -> Option<Address> {
     };
     let port = port.parse().ok()?;
     (!host.is_empty()).then(|| Address { host: host.to_owned(), port })
-}
-
-/// Asks the resolver anew: names move between machines while servers run. IPv4 comes first, as in Java, so that a server and
-/// its peers mean the same address by a name that has both.
-pub(super) async fn resolve(address: &Address, timeout: Duration) -> io::Result<Vec<SocketAddr>> {
-    let lookup = tokio::net::lookup_host((address.host.as_str(), address.port));
-    let found = tokio::time::timeout(timeout, lookup).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
-    let mut found: Vec<SocketAddr> = found.collect();
-    found.sort_by_key(SocketAddr::is_ipv6);
-    found.truncate(ADDRESSES_PER_DIAL_MAX);
-    Ok(found)
 }
 
 #[cfg(test)]

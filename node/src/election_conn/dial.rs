@@ -1,19 +1,18 @@
 //! Reaching peers: one task per peer that is wanted and not connected.
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
-use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 use wire::ServerId;
 
-use super::address::{self, Address};
+use super::address::Address;
 use super::{DIAL_SPACING_MS, RETRY_MS_MAX, RETRY_MS_MIN, Shared, connection};
+use crate::resolve::dial::{DialOptions, connect};
 
 /// How an attempt ended.
 enum Reached {
@@ -41,7 +40,7 @@ async fn dial(shared: Arc<Shared>, sid: ServerId, hurry: Arc<Notify>) {
             Ok(Reached::Connected) => {}
             Ok(Reached::Asked) => debug!(peer = %sid, address = text, "asked the larger id to connect"),
             Err(error) => {
-                if shared.reports.lock().is_due(sid, retry, Instant::now()) {
+                if shared.reports.lock().is_due(sid, error.kind(), retry, Instant::now()) {
                     let reason = brief(&error);
                     warn!("peer {sid} {text} unreachable ({reason}), retry in {}ms", retry.as_millis());
                 }
@@ -78,7 +77,10 @@ fn candidates(shared: &Shared, sid: ServerId) -> Vec<Address> {
 }
 
 async fn attempt(shared: &Arc<Shared>, sid: ServerId, addresses: &[Address]) -> io::Result<Reached> {
-    let mut stream = connect(shared, addresses).await?;
+    let settings = &shared.settings;
+    let places: Vec<(String, u16)> = addresses.iter().map(|address| (address.host.clone(), address.port)).collect();
+    let options = DialOptions { timeout: settings.connect_timeout, keep_alive: settings.tcp_keep_alive };
+    let mut stream = connect(&settings.resolver, &places, options).await?;
     let introduce = stream.write_all(&shared.introduction);
     tokio::time::timeout(shared.settings.handshake_timeout, introduce).await.map_err(|_| timed_out())??;
     if sid > shared.settings.me {
@@ -86,36 +88,6 @@ async fn attempt(shared: &Arc<Shared>, sid: ServerId, addresses: &[Address]) -> 
     }
     connection::adopt(shared, sid, stream);
     Ok(Reached::Connected)
-}
-
-/// Opens a connection to the first address that answers; the error is that of the last one.
-async fn connect(shared: &Shared, addresses: &[Address]) -> io::Result<TcpStream> {
-    let timeout = shared.settings.connect_timeout;
-    let mut last = io::Error::new(io::ErrorKind::NotFound, "not in the configuration");
-    for address in addresses {
-        let resolved = match address::resolve(address, timeout).await {
-            Ok(resolved) => resolved,
-            Err(error) => {
-                last = io::Error::new(error.kind(), format!("host name not resolved: {error}"));
-                continue;
-            }
-        };
-        for target in resolved {
-            match tokio::time::timeout(timeout, open(target, shared.settings.tcp_keep_alive)).await {
-                Ok(Ok(stream)) => return Ok(stream),
-                Ok(Err(error)) => last = error,
-                Err(_) => last = timed_out(),
-            }
-        }
-    }
-    Err(last)
-}
-
-async fn open(target: SocketAddr, keep_alive: bool) -> io::Result<TcpStream> {
-    let socket = if target.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    socket.set_nodelay(true)?;
-    socket.set_keepalive(keep_alive)?;
-    socket.connect(target).await
 }
 
 fn timed_out() -> io::Error {

@@ -2,19 +2,23 @@
 
 use std::collections::BTreeSet;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpSocket};
+use socket2::SockRef;
+use tokio::net::TcpListener;
 use tracing::{info, warn};
 use zab::quorum::Membership;
 
-use super::address::{self, Address};
+use super::address::Address;
 use super::{BIND_RETRY_MS, ElectionEvent, ElectionNetError, ElectionNetSettings, Shared, connection};
+use crate::client_listener::{self, Place};
+use crate::resolve::RESOLVE_MAX;
+use crate::resolve::bind::server_port;
 
 /// Connections the kernel holds until they are accepted (Java's default).
-const BACKLOG: u32 = 50;
+const BACKLOG: i32 = 50;
 /// Failures of `accept` in a row after which the port is given up.
 const ACCEPT_FAILURES_MAX: u32 = 10;
 
@@ -64,57 +68,20 @@ async fn open_one(settings: &ElectionNetSettings, address: &Address) -> Result<T
 
 /// Binds the configured address, or the wildcard where that is wanted or the only way to be reached.
 async fn bind(settings: &ElectionNetSettings, address: &Address) -> io::Result<TcpListener> {
-    let wildcard = || bind_wildcard(address.port, settings.tcp_keep_alive);
-    if settings.listen_on_all_ips {
-        return wildcard();
-    }
-    let resolved = address::resolve(address, settings.connect_timeout).await;
-    let target = match resolved.as_deref() {
-        Ok([first, ..]) => *first,
-        Ok([]) => return fall_back(address, "has no address", wildcard),
-        Err(error) => return fall_back(address, &format!("does not resolve ({error})"), wildcard),
+    let open = |place| {
+        let listener = client_listener::bind(place, BACKLOG)?;
+        // Accepted connections inherit it.
+        SockRef::from(&listener).set_keepalive(settings.tcp_keep_alive)?;
+        Ok(listener)
     };
-    // Debian's /etc/hosts gives a machine's own name 127.0.1.1, under which no other machine can reach it.
-    if target.ip().is_loopback() && address.host.parse::<IpAddr>().is_err() && address.host != "localhost" {
-        return fall_back(address, &format!("resolves to {} on this machine", target.ip()), wildcard);
+    if settings.listen_on_all_ips {
+        return open(Place::Everywhere(address.port));
     }
-    match bind_to(target, settings.tcp_keep_alive) {
-        Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable => fall_back(
-            address,
-            &format!("resolves to {}, which is not an address of this machine", target.ip()),
-            wildcard,
-        ),
-        result => result,
+    let opened = server_port(&settings.resolver, (&address.host, address.port), RESOLVE_MAX, open).await?;
+    if let Some(reason) = opened.widened {
+        warn!("own election address {address} {reason}: listening on all addresses instead");
     }
-}
-
-fn fall_back(
-    address: &Address,
-    reason: &str,
-    wildcard: impl FnOnce() -> io::Result<TcpListener>,
-) -> io::Result<TcpListener> {
-    let listener = wildcard()?;
-    warn!("own election address {address} {reason}: listening on all addresses instead");
-    Ok(listener)
-}
-
-/// The IPv6 wildcard takes IPv4 as well; a machine without IPv6 gets the other.
-fn bind_wildcard(port: u16, keep_alive: bool) -> io::Result<TcpListener> {
-    match bind_to(SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)), keep_alive) {
-        Err(error) if error.kind() != io::ErrorKind::AddrInUse => {
-            bind_to(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)), keep_alive)
-        }
-        result => result,
-    }
-}
-
-fn bind_to(target: SocketAddr, keep_alive: bool) -> io::Result<TcpListener> {
-    let socket = if target.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    socket.set_reuseaddr(true)?;
-    // Accepted connections inherit it.
-    socket.set_keepalive(keep_alive)?;
-    socket.bind(target)?;
-    socket.listen(BACKLOG)
+    Ok(opened.socket)
 }
 
 /// Accepts connections for ever.

@@ -33,6 +33,7 @@ use wire::ServerId;
 use wire::election::{Handshake, Notification};
 use zab::quorum::Membership;
 
+use crate::resolve::Resolver;
 use peers::Peers;
 use report::Reports;
 
@@ -40,12 +41,12 @@ use report::Reports;
 const HANDSHAKES_PENDING_MAX: usize = 128;
 /// Servers known at a time. Members always have a place; strangers, which may want to join, share what is left.
 const PEERS_MAX: usize = 512;
-/// Addresses tried in one attempt to reach a peer.
-const ADDRESSES_PER_DIAL_MAX: usize = 8;
+/// Addresses taken from a peer's handshake.
+const ADDRESSES_NAMED_MAX: usize = 8;
 /// The wait after the first failed attempt to reach a peer; doubles with each.
 const RETRY_MS_MIN: u64 = 200;
-/// The longest wait between two attempts.
-const RETRY_MS_MAX: u64 = 10_000;
+/// The longest wait between two attempts: a peer that has moved is to be found again within two seconds.
+const RETRY_MS_MAX: u64 = 1_000;
 /// Attempts to reach one peer are at least this far apart, however often the election asks.
 const DIAL_SPACING_MS: u64 = 100;
 /// The wait between attempts to open the port.
@@ -71,6 +72,8 @@ pub struct ElectionNetSettings {
     pub tcp_keep_alive: bool,
     /// Send all own addresses in the handshake, which servers before 3.6 do not understand (`multiAddress.enabled`).
     pub multi_address: bool,
+    /// Where the addresses of names come from.
+    pub resolver: Resolver,
 }
 
 impl ElectionNetSettings {
@@ -85,6 +88,7 @@ impl ElectionNetSettings {
             bind_attempts: 3,
             tcp_keep_alive: false,
             multi_address: false,
+            resolver: Resolver::default(),
         }
     }
 }

@@ -11,6 +11,10 @@ use wire::election::ServerState;
 use wire::{Epoch, Zxid};
 
 use super::*;
+use crate::resolve::ResolverSettings;
+use crate::resolve::test_dns::{Behaviour, Dns};
+use crate::resolve::tests::{BlackHole, two_addresses};
+use hickory_resolver::proto::op::ResponseCode;
 
 const DEADLINE: Duration = Duration::from_secs(10);
 
@@ -393,10 +397,16 @@ async fn a_member_always_has_a_place() {
 
 #[tokio::test]
 async fn ports_are_opened_as_configured() {
+    // Without name servers and hosts of this machine.
+    let dir = tempfile::tempdir().unwrap();
+    let files = ResolverSettings { resolv_conf: dir.path().join("no"), hosts: dir.path().join("none"), srv: None };
+    let resolver = Resolver::new(files);
     let check = async |host: &str, all: bool, expected: &str| {
         // Port 0 lets the kernel choose; a configuration would not.
         let membership = Membership::parse(&format!("server.1={host}:1:0")).unwrap();
-        let settings = ElectionNetSettings { listen_on_all_ips: all, ..ElectionNetSettings::new(ServerId(1)) };
+        let resolver = resolver.clone();
+        let settings =
+            ElectionNetSettings { listen_on_all_ips: all, resolver, ..ElectionNetSettings::new(ServerId(1)) };
         let listeners = listen::open(&settings, &membership).await.unwrap();
         let addresses: Vec<SocketAddr> = listeners.iter().map(|listener| listener.local_addr().unwrap()).collect();
         assert_eq!(addresses.len(), 1);
@@ -446,4 +456,81 @@ async fn shutdown_leaves_nothing_behind() {
     within("the port to close", one.shutdown()).await;
     assert_eq!(shared.strong_count(), 0, "a task still runs");
     TcpListener::bind(address).await.expect("the port is free again");
+}
+
+/// A directory with a `resolv.conf`, and the resolver that reads it.
+fn resolver_of(dns: &Dns) -> (tempfile::TempDir, Resolver) {
+    let dir = tempfile::tempdir().unwrap();
+    let (resolv_conf, hosts) = (dir.path().join("resolv.conf"), dir.path().join("hosts"));
+    std::fs::write(&resolv_conf, dns.line() + "options timeout:1\n").unwrap();
+    (dir, Resolver::new(ResolverSettings { resolv_conf, hosts, srv: None }))
+}
+
+/// Settings under which no attempt ends because time has passed.
+fn patient(me: i64, resolver: &Resolver) -> ElectionNetSettings {
+    let connect_timeout = Duration::from_secs(600);
+    ElectionNetSettings { resolver: resolver.clone(), connect_timeout, ..ElectionNetSettings::new(ServerId(me)) }
+}
+
+#[tokio::test]
+async fn a_peer_that_moves_is_found_though_its_old_address_swallows_everything() {
+    let dns = Dns::start();
+    let (_dir, resolver) = resolver_of(&dns);
+    let [old, new] = two_addresses();
+    let listener = TcpListener::bind((old, 0)).await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let own = TcpListener::bind((own_address(), 0)).await.unwrap();
+    let membership = Membership::parse(&format!(
+        "server.1=zk1.test:1:{port}\nserver.2={}:1:{}\n",
+        own.local_addr().unwrap().ip(),
+        own.local_addr().unwrap().port()
+    ))
+    .unwrap();
+    dns.set("zk1.test.", &[&old.to_string()]);
+    let two = open_with(patient(2, &resolver), own, &membership);
+    let mut one = open_with(patient(1, &resolver), listener, &membership);
+    two.net.send(ServerId(1), &notification(1));
+    one.expect(2, 1).await;
+    one.net.shutdown().await;
+    until("the connection to end", || two.net.connected().is_empty()).await;
+    let _hole = BlackHole::open(old, port);
+    let asked = dns.asked().len();
+    two.net.send(ServerId(1), &notification(2));
+    until("an attempt at the old address", || dns.asked().len() > asked).await;
+    // It comes back elsewhere and says nothing itself: who finds it has looked its name up again.
+    let mut one = open_with(patient(1, &resolver), TcpListener::bind((new, port)).await.unwrap(), &membership);
+    dns.set("zk1.test.", &[&new.to_string()]);
+    one.expect(2, 2).await;
+}
+
+#[tokio::test]
+async fn names_that_nobody_knows_at_first_are_found_when_the_name_server_is_back() {
+    let dns = Dns::start();
+    dns.behave(Behaviour::Silent);
+    let (_dir, resolver) = resolver_of(&dns);
+    let (mut listeners, numbers) = reserve(&[1, 2]).await;
+    let mut text = numbers.to_text();
+    for sid in [1, 2] {
+        let host = &numbers.servers[&ServerId(sid)].addresses[0].host;
+        dns.set(&format!("zk{sid}.test."), &[host]);
+        text = text.replace(&format!("server.{sid}={host}:"), &format!("server.{sid}=zk{sid}.test:"));
+    }
+    let membership =
+        Membership::parse(&text.lines().filter(|line| line.starts_with("server")).collect::<Vec<_>>().join("\n"));
+    let membership = membership.unwrap();
+    let mut two = open_with(patient(2, &resolver), listeners.pop().unwrap(), &membership);
+    let mut one = open_with(patient(1, &resolver), listeners.pop().unwrap(), &membership);
+    one.net.send(ServerId(2), &notification(1));
+    two.net.send(ServerId(1), &notification(1));
+    until("questions of both", || {
+        dns.asked().iter().any(|name| name.starts_with("zk1")) && dns.asked().iter().any(|name| name.starts_with("zk2"))
+    })
+    .await;
+    dns.behave(Behaviour::Says(ResponseCode::ServFail));
+    let asked = dns.asked().len();
+    until("more questions", || dns.asked().len() > asked + 2).await;
+    assert!(one.net.connected().is_empty());
+    dns.behave(Behaviour::Answers);
+    one.expect(2, 1).await;
+    two.expect(1, 1).await;
 }

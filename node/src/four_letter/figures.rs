@@ -24,7 +24,8 @@ const CONNECTION_BUCKET_MS: i64 = 10_000;
 const DIRECTORY_DEPTH_MAX: usize = 8;
 
 /// Version, revision and build date in Apache's form.
-pub(super) fn version() -> String {
+#[must_use]
+pub fn version() -> String {
     let built = option_env!("ZOOKUBE_BUILT_ON").unwrap_or("an unknown date");
     format!("{APACHE_VERSION}-zookube.{}, built on {built}", env!("CARGO_PKG_VERSION"))
 }
@@ -231,7 +232,7 @@ fn proc_kib(file: &str, key: &str) -> Option<u64> {
 }
 
 /// `mntr`: what is truly measured, under Apache's names.
-pub(super) fn metrics(shared: &Shared) -> Vec<(&'static str, Metric)> {
+pub(crate) fn metrics(shared: &Shared) -> Vec<(&'static str, Metric)> {
     let status = shared.status();
     let mut metrics =
         vec![("version", Metric::Text(version())), ("server_state", Metric::Text(status.mode.to_owned()))];
@@ -246,6 +247,7 @@ pub(super) fn metrics(shared: &Shared) -> Vec<(&'static str, Metric)> {
     push_client_metrics(shared, &status, &mut metrics);
     push_tree_metrics(shared, &mut metrics);
     push_process_metrics(&mut metrics);
+    push_memory_metrics(shared, &status, &mut metrics);
     push_disk_metrics(shared, &mut metrics);
     push_protocol_metrics(shared, &status, &mut metrics);
     metrics
@@ -300,6 +302,21 @@ fn push_process_metrics(metrics: &mut Metrics) {
     let soft_limit = limits.lines().find_map(|line| line.strip_prefix("Max open files")?.split_whitespace().next());
     if let Some(limit) = soft_limit.and_then(|limit| limit.parse().ok()) {
         metrics.push(("max_file_descriptor_count", Metric::Integer(limit)));
+    }
+}
+
+/// Only where there is a limit.
+fn push_memory_metrics(shared: &Shared, status: &Status, metrics: &mut Metrics) {
+    let stats = &shared.memory;
+    let limit = stats.limit_bytes.load(Relaxed);
+    if limit > 0 {
+        metrics.extend([
+            ("memory_limit_bytes", integer(limit)),
+            ("memory_growth_limit_bytes", integer(stats.growth_limit_bytes.load(Relaxed))),
+            ("memory_used_bytes", integer(stats.used_bytes.load(Relaxed))),
+            ("memory_is_short", integer(u8::from(status.is_short_of_memory))),
+            ("refused_for_memory_count", integer(status.counters.refused_for_memory)),
+        ]);
     }
 }
 

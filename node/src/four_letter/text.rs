@@ -15,6 +15,7 @@ macro_rules! put {
         $text.write_fmt(format_args!($($arguments)*)).expect("writing to a String cannot fail")
     };
 }
+pub(crate) use put;
 
 /// Latencies in ms.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

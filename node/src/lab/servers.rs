@@ -9,6 +9,7 @@
 //! Children must be started by a thread that lives as long as the lab: the kernel's death signal (see `lifetime`) comes
 //! when the *thread* that forked ends.
 
+use node::config::variables::VARIABLES;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -111,7 +112,12 @@ impl Server {
         assert!(self.running().is_none(), "server {} is started twice", self.member.id);
         let log = open_log(&self.log())?;
         let log_start = log.metadata()?.len();
-        let child = Command::new(program)
+        let mut command = Command::new(program);
+        // What this shell says about some server is not meant for these.
+        for variable in VARIABLES {
+            command.env_remove(variable.name);
+        }
+        let child = command
             .arg("run")
             .arg("--config")
             .arg(self.home.join("zoo.cfg"))

@@ -1,5 +1,7 @@
 //! A server process and a client in plain bytes.
 
+#![allow(dead_code, reason = "every test program uses its own part of it")]
+
 use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -51,7 +53,8 @@ impl Server {
         Server::start("standaloneEnabled=false\ninitLimit=10\nsyncLimit=5\n")
     }
 
-    fn start(more: &str) -> Server {
+    /// A server with more lines in its `zoo.cfg`.
+    pub fn start(more: &str) -> Server {
         let dir = tempfile::tempdir().expect("a directory");
         let (client_port, quorum_port, election_port) = (free_port(), free_port(), free_port());
         let data = dir.path().join("data");
@@ -196,6 +199,10 @@ pub fn get(xid: i32, path: &str, watch: bool) -> Body {
 
 pub fn set(xid: i32, path: &str, data: &[u8]) -> Body {
     Body::default().int(xid).int(5).bytes(path.as_bytes()).bytes(data).int(-1)
+}
+
+pub fn delete(xid: i32, path: &str) -> Body {
+    Body::default().int(xid).int(2).bytes(path.as_bytes()).int(-1)
 }
 
 pub fn add_persistent_watch(xid: i32, path: &str) -> Body {

@@ -143,7 +143,7 @@ fn disks_hold_what_was_written_even_if_nobody_was_told() {
     // The snapshot was in place when the server died, or it was not.
     let received = || new().stop(3).wipe(3).recover(3, 0, (1, 1)).receive(3, 1, z(1, 2), &[&a, &b]).crash(3);
     assert_eq!(held(received().recover(3, z(1, 2), (1, 1)), 3), [z(1, 1), z(1, 2)]);
-    assert_eq!(held(received().recover(3, 0, (1, 1)), 3), []);
+    assert_eq!(held(received().recover(3, 0, (1, 1)), 3), Vec::<i64>::new());
     received().recover(3, z(1, 3), (1, 1)).fails(&["server 3", "0x100000003", "never held"]);
     // The sender has cut its log meanwhile.
     let cut = || Bench::established(PrefixConsistency::default()).commit(&a).append(1, &b, true).stop(1).apply(1, &b);

@@ -57,6 +57,20 @@ pub fn zookube_node() -> PathBuf {
     path
 }
 
+/// The static binary that goes into the image: `cargo xtask test` builds it first.
+pub fn zookube_node_static() -> PathBuf {
+    let path = std::env::var_os("ZOOKUBE_NODE_STATIC").map(PathBuf::from);
+    let host = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+    let path = path.unwrap_or_else(|| workspace().join("target").join(host).join("release/zookube-node"));
+    assert!(path.exists(), "the static binary {} is not built: run `cargo xtask test containers`", path.display());
+    path
+}
+
+/// The archive of a root file system for a container image: `client` or `apache-base`.
+pub fn container_root(name: &str) -> PathBuf {
+    present(workspace().join(format!(".cache/containers/{name}.tar")), "a root file system for containers")
+}
+
 fn present(path: impl Into<PathBuf>, what: &str) -> PathBuf {
     let path = path.into();
     assert!(path.exists(), "{what} is missing ({}): run `cargo xtask setup`", path.display());

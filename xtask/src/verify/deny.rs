@@ -29,6 +29,9 @@ struct Rules {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 struct Graph {
     targets: Vec<String>,
+    /// Names of crates that are in `Cargo.lock` and never built. They and what only they need are not looked at.
+    #[serde(default)]
+    exclude: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -92,8 +95,9 @@ pub fn check() -> Result<()> {
     ensure!(!rules.graph.targets.is_empty(), "deny.toml: graph.targets names no platform");
     let graphs = rules.graph.targets.iter().map(|target| Metadata::on(target));
     let graphs = graphs.collect::<Result<Vec<Metadata>>>()?;
-    let packages = all_packages(&graphs);
+    let packages = all_packages(&graphs, &rules.graph.exclude);
     let mut findings = licences(&rules.licenses, &packages)?;
+    findings.extend(excludes(&rules.graph.exclude, &graphs));
     findings.extend(sources(&rules.sources, &packages));
     findings.extend(banned(&rules.bans, &packages));
     findings.extend(wildcards(&rules.bans, &graphs));
@@ -117,10 +121,38 @@ fn run_cargo_deny() -> Result<()> {
     Ok(())
 }
 
-fn all_packages(graphs: &[Metadata]) -> Vec<&Package> {
-    let by_id: BTreeMap<&str, &Package> =
-        graphs.iter().flat_map(|graph| &graph.packages).map(|package| (package.id.as_str(), package)).collect();
+fn all_packages<'a>(graphs: &'a [Metadata], exclude: &[String]) -> Vec<&'a Package> {
+    let mut by_id: BTreeMap<&str, &Package> = BTreeMap::new();
+    for graph in graphs {
+        let needed = needed(graph, exclude);
+        let packages = graph.packages.iter().filter(|package| needed.contains(package.id.as_str()));
+        by_id.extend(packages.map(|package| (package.id.as_str(), package)));
+    }
     by_id.into_values().collect()
+}
+
+/// Ids of our packages and of all that they lead to without the excluded ones.
+fn needed<'a>(graph: &'a Metadata, exclude: &[String]) -> BTreeSet<&'a str> {
+    let is_excluded = |package: &&Package| exclude.contains(&package.name);
+    let mut seen: BTreeSet<&str> =
+        graph.packages.iter().filter(is_excluded).map(|package| package.id.as_str()).collect();
+    let excluded = seen.clone();
+    let mut todo: Vec<&str> = graph.workspace_members.iter().map(String::as_str).collect();
+    while let Some(id) = todo.pop() {
+        if seen.insert(id) {
+            let node = graph.resolve.iter().flat_map(|resolve| &resolve.nodes).find(|node| node.id == id);
+            todo.extend(node.into_iter().flat_map(|node| &node.dependencies).map(String::as_str));
+        }
+    }
+    &seen - &excluded
+}
+
+/// Exclusions that exclude nothing (any more).
+fn excludes(exclude: &[String], graphs: &[Metadata]) -> Vec<String> {
+    let is_there =
+        |name: &&String| graphs.iter().flat_map(|graph| &graph.packages).any(|package| package.name == **name);
+    let idle = exclude.iter().filter(|name| !is_there(name));
+    idle.map(|name| format!("deny.toml: graph.exclude of {name} is not needed (any more)")).collect()
 }
 
 fn licences(rules: &Licenses, packages: &[&Package]) -> Result<Vec<String>> {
@@ -220,6 +252,7 @@ fn skipped_trees<'a>(rules: &Bans, graph: &'a Metadata) -> BTreeSet<&'a str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::workspace::{Node, Resolve};
 
     fn package(name: &str, version: &str, licence: &str, source: &str) -> Package {
         Package {
@@ -228,6 +261,7 @@ mod tests {
             version: version.to_owned(),
             license: Some(licence.to_owned()),
             source: Some(source.to_owned()),
+            repository: None,
             manifest_path: "Cargo.toml".into(),
             dependencies: Vec::new(),
             targets: Vec::new(),
@@ -280,6 +314,38 @@ mod tests {
                 "deny.toml: bans.skip of old@0.2 is not needed (any more)",
             ],
         );
+    }
+
+    #[test]
+    fn what_only_excluded_crates_need_is_not_looked_at() {
+        let node = |id: &str, dependencies: &[&str]| Node {
+            id: id.to_owned(),
+            dependencies: dependencies.iter().map(|id| (*id).to_owned()).collect(),
+            deps: Vec::new(),
+        };
+        let graph = Metadata {
+            packages: ["own", "used", "ghost", "of-ghost"].map(|name| package(name, "1.0.0", "MIT", "")).into(),
+            workspace_members: vec!["own@1.0.0".to_owned()],
+            resolve: Some(Resolve {
+                nodes: vec![
+                    node("own@1.0.0", &["used@1.0.0"]),
+                    node("used@1.0.0", &["ghost@1.0.0"]),
+                    node("ghost@1.0.0", &["of-ghost@1.0.0", "used@1.0.0"]),
+                    node("of-ghost@1.0.0", &[]),
+                ],
+            }),
+            target_directory: "target".into(),
+        };
+        let graphs = [graph];
+        let names = |exclude: &[&str]| {
+            let exclude: Vec<String> = exclude.iter().map(|name| (*name).to_owned()).collect();
+            let packages = all_packages(&graphs, &exclude);
+            packages.into_iter().map(|package| package.name.as_str()).collect::<Vec<_>>()
+        };
+        assert_eq!(names(&[]), ["ghost", "of-ghost", "own", "used"]);
+        assert_eq!(names(&["ghost"]), ["own", "used"]);
+        let idle = excludes(&["ghost".to_owned(), "gone".to_owned()], &graphs);
+        assert_eq!(idle, ["deny.toml: graph.exclude of gone is not needed (any more)"]);
     }
 
     #[test]

@@ -25,6 +25,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("zookube-compat", &["zookube-test-support"]),
     ("zookube-differential", &["zookube-test-support"]),
     ("zookube-ensemble", &["zookube-test-support"]),
+    ("zookube-containers-tests", &["zookube-ensemble", "zookube-test-support"]),
     ("zookube-damage", &["zookube-node", "zookube-store", "zookube-test-support", "zookube-tree", "zookube-wire"]),
     ("zookube-history", &["zookube-ensemble", "zookube-store", "zookube-test-support", "zookube-wire"]),
     ("zookube-fuzz", &["zookube-wire", "zookube-tree", "zookube-zab", "zookube-store"]),

@@ -2,7 +2,7 @@
 
 use bytes::{Buf, Bytes, BytesMut};
 use parking_lot::{Mutex, RwLock};
-use replica::{Action, EventSink, Input, Mode, Now, Recovered, Replica, Settings, SharedTree};
+use replica::{Action, EventSink, GrowthRoom, Input, Memory, Mode, Now, Recovered, Replica, Settings, SharedTree};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use tree::{ConnId, PrepSettings, Tree, TreeSettings};
@@ -365,6 +365,12 @@ impl World {
         self.servers[&ServerId(sid)].connected[&conn]
     }
 
+    /// A server measures its memory.
+    pub fn measure(&mut self, sid: i64, left_bytes: u64) {
+        let room = Some(GrowthRoom { left_bytes, resume_bytes: 10_000 });
+        self.input(ServerId(sid), Input::Memory(Memory { room, history_bytes_max: usize::MAX }));
+    }
+
     /// Sends a request without waiting.
     pub fn send(&mut self, sid: i64, conn: ConnId, xid: i32, opcode: i32, body: impl FnOnce(&mut Vec<u8>)) {
         let session = self.session(sid, conn);
@@ -436,6 +442,29 @@ pub fn set_body(path: &str, data: &[u8]) -> impl FnOnce(&mut Vec<u8>) {
         out.string(path);
         out.buffer(Some(data));
         out.i32(-1);
+    }
+}
+
+pub fn delete_body(path: &str) -> impl FnOnce(&mut Vec<u8>) {
+    move |out| {
+        out.string(path);
+        out.i32(-1);
+    }
+}
+
+/// The body of a multi that deletes one node and creates another.
+pub fn replace_body(old: &str, new: &str) -> impl FnOnce(&mut Vec<u8>) {
+    let header = |kind: i32, out: &mut Vec<u8>| {
+        out.i32(kind);
+        out.bool(kind < 0);
+        out.i32(-1);
+    };
+    move |out| {
+        header(2, out);
+        delete_body(old)(out);
+        header(1, out);
+        create_body(new, b"", 0)(out);
+        header(-1, out);
     }
 }
 

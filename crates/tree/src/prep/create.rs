@@ -1,7 +1,7 @@
 //! The four creates (`PrepRequestProcessor.pRequest2TxnCreate`).
 
 use super::outstanding::Record;
-use super::{Decision, Prep, Refusal, Task};
+use super::{Decision, Prep, Refusal, Task, ZNODE_BYTES};
 use crate::node::{Owner, StoredStat};
 use crate::{digest, path};
 use planted::Bug;
@@ -46,7 +46,9 @@ impl Prep {
         if matches!(task.owner(&parent.stat), Owner::Session(_)) {
             return Err(ErrorCode::NoChildrenForEphemerals.into());
         }
-        self.check_quota(task, &full, 1, request.data.map_or(0, <[u8]>::len) as i64)?;
+        let data_len = request.data.map_or(0, <[u8]>::len);
+        self.check_quota(task, &full, 1, data_len as i64)?;
+        self.room.take(ZNODE_BYTES + (full.len() + data_len) as u64)?;
         let kind = kind(opcode, mode, request.ttl)?;
         let parent_cversion = parent.stat.cversion.wrapping_add(1);
         parent.child_count += 1;

@@ -83,6 +83,10 @@ impl Prep {
         let data_len = request.data.map_or(0, <[u8]>::len);
         self.check_quota(task, path, 0, data_len as i64 - node.data_len as i64)?;
         let version = next_version(node.stat.version, request.version)?;
+        if data_len > node.data_len {
+            // The old data stays until this is applied.
+            self.room.take(data_len as u64)?;
+        }
         node.stat.version = version;
         node.stat.mtime = task.request.header.time.0;
         node.stat.mzxid = task.zxid().0;

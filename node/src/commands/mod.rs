@@ -1,0 +1,66 @@
+//! The commands of `zookube-node`, a file each, and the arguments they share.
+
+pub mod config;
+pub mod doctor;
+pub mod health;
+pub mod run;
+pub mod zk_server;
+
+use std::path::PathBuf;
+
+use crate::config::{Config, ConfigError, Environment, LoadOptions, Overrides, Warning};
+use crate::exit::{self, Fatal};
+
+/// Where a command finds the configuration.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct ConfigArgs {
+    /// Apache's zoo.cfg, read unchanged. Without it: zoo.cfg in $ZOO_CONF_DIR, else the ZOO_* and ZOOKUBE_* variables.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// A key that takes the place of any other, as `key=value`; may be given several times.
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = key_value)]
+    pub set: Vec<(String, String)>,
+    /// The server id where there is no myid file.
+    #[arg(long, value_name = "ID")]
+    pub myid: Option<String>,
+}
+
+impl ConfigArgs {
+    /// The arguments together with the environment of this process.
+    #[must_use]
+    pub fn options(&self) -> LoadOptions {
+        LoadOptions {
+            file: self.config.clone(),
+            overrides: Overrides { keys: self.set.clone(), myid: self.myid.clone() },
+            environment: Environment::of_process(),
+        }
+    }
+
+    /// Reads the configuration.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, at once.
+    pub fn read(&self) -> Result<(Config, Vec<Warning>), ConfigError> {
+        crate::config::load(&self.options())
+    }
+
+    /// Reads the configuration and logs its warnings.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, at once, with the exit code for it.
+    pub fn load(&self) -> Result<Config, Fatal> {
+        let (config, warnings) =
+            self.read().map_err(|error| Fatal::new(exit::INVALID_INVOCATION, error.to_string()))?;
+        for warning in warnings {
+            tracing::warn!("{warning}");
+        }
+        Ok(config)
+    }
+}
+
+fn key_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.trim().is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err(format!("expected key=value, found {text:?}")),
+    }
+}

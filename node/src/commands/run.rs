@@ -1,0 +1,44 @@
+//! `zookube-node run`: a server, by this program's engine or by a stock Apache ZooKeeper beneath it.
+
+use crate::commands::ConfigArgs;
+use crate::config::Environment;
+use crate::engine::{Engine, apache};
+use crate::exit::{self, Fatal};
+use crate::server;
+use anyhow::Result;
+use clap::Args;
+use std::process::ExitCode;
+
+/// Arguments of `run`.
+#[derive(Debug, Default, Args)]
+pub struct RunArgs {
+    /// Where the configuration is.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// What serves, unless ZOOKUBE_ENGINE says it: this program, or a stock Apache ZooKeeper that it configures and watches.
+    #[arg(long, value_enum)]
+    pub engine: Option<Engine>,
+}
+
+/// Runs a server until it is told to stop.
+///
+/// # Errors
+/// When it cannot start.
+pub fn run(arguments: &RunArgs) -> Result<ExitCode> {
+    let environment = Environment::of_process();
+    let engine = Engine::chosen(arguments.engine, &environment)?;
+    match engine {
+        Engine::Zookube => {
+            server::run(arguments.config.load()?)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Engine::Apache => {
+            let read = arguments.config.read();
+            let (config, warnings) = read.map_err(|error| Fatal::new(exit::INVALID_INVOCATION, error.to_string()))?;
+            for warning in warnings.iter().filter(|warning| !warning.is_only_here()) {
+                tracing::warn!("{warning}");
+            }
+            Ok(apache::run(&config, &environment)?)
+        }
+    }
+}

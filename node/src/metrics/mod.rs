@@ -1,0 +1,91 @@
+//! The metrics port (`metricsProvider.httpPort`): `/metrics` for Prometheus, `/livez` and `/readyz` for whoever restarts
+//! processes and routes clients.
+//!
+//! [`text`] writes the exposition format, `http` serves it, [`Source`] is what differs between our engine and Apache's.
+
+mod http;
+pub mod text;
+
+use crate::config::Config;
+use crate::four_letter;
+use crate::limits::CORE_SILENT_MS_MAX;
+use crate::shared::Shared;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// Apache's class that opens the port.
+pub const PROMETHEUS: &str = "org.apache.zookeeper.metrics.prometheus.PrometheusMetricsProvider";
+/// Apache's classes that do not.
+const WITHOUT_PORT: [&str; 2] = [
+    "org.apache.zookeeper.metrics.impl.DefaultMetricsProvider",
+    "org.apache.zookeeper.metrics.impl.NullMetricsProvider",
+];
+
+/// What the port shows.
+pub trait Source: Send + Sync + 'static {
+    /// The metrics in Prometheus' text format.
+    ///
+    /// # Errors
+    /// Why there are none.
+    fn metrics(&self) -> Result<String, String>;
+
+    /// Whether the process works; one that does not should be restarted.
+    ///
+    /// # Errors
+    /// What it fails to do.
+    fn live(&self) -> Result<(), String>;
+
+    /// Whether clients are served.
+    ///
+    /// # Errors
+    /// Why not.
+    fn ready(&self) -> Result<(), String>;
+}
+
+/// Where the metrics are published, `None` = nowhere. Apache does so where its class is named; where the environment is the
+/// configuration, as in a container, they always are.
+#[must_use]
+pub fn address(config: &Config) -> Option<(&str, u16)> {
+    let settings = &config.settings;
+    let published = match settings.metrics_provider.as_deref() {
+        None => config.file.is_none(),
+        Some(PROMETHEUS) => true,
+        Some(class) => {
+            if !WITHOUT_PORT.contains(&class) {
+                tracing::warn!(
+                    class,
+                    "metricsProvider.className names a class that is not built in here: no metrics are published. hint: {PROMETHEUS} is"
+                );
+            }
+            false
+        }
+    };
+    published.then_some((settings.metrics_host.as_str(), settings.metrics_port))
+}
+
+/// Opens the port in the background, where one is configured. A server that cannot publish its metrics serves all the same.
+pub fn start(config: &Config, source: Arc<dyn Source>) {
+    if let Some((host, port)) = address(config) {
+        tokio::spawn(http::publish(host.to_owned(), port, source));
+    }
+}
+
+impl Source for Shared {
+    fn metrics(&self) -> Result<String, String> {
+        let status = self.status();
+        let figures = four_letter::metrics(self);
+        Ok(text::of_figures(&figures, status.mode, &four_letter::version()))
+    }
+
+    fn live(&self) -> Result<(), String> {
+        match self.published_ms_ago() {
+            ms if ms <= CORE_SILENT_MS_MAX => Ok(()),
+            ms => Err(format!("the core has not moved for {ms} ms")),
+        }
+    }
+
+    fn ready(&self) -> Result<(), String> {
+        self.live()?;
+        if self.serving.load(Relaxed) { Ok(()) } else { Err("no clients are served: there is no leader".to_owned()) }
+    }
+}
