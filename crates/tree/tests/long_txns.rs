@@ -16,8 +16,8 @@ fn world() -> World {
     World::with(settings(), PrepSettings { txn_bytes_max: BYTES_MAX, ..PrepSettings::default() })
 }
 
-/// Closes the session as the leader does; answers how many transactions that took.
-fn close(world: &mut World) -> usize {
+/// Prepares the end of the session as the leader does.
+fn submit_close(world: &mut World) {
     world.submit(OpCode::CloseSession, &Bytes::new());
     while world.prep.has_rest() {
         world.zxid += 1;
@@ -25,6 +25,11 @@ fn close(world: &mut World) -> usize {
         let entry = world.prep.prepare_rest(&world.tree, header);
         world.in_flight.push_back(entry);
     }
+}
+
+/// Closes the session; answers how many transactions that took.
+fn close(world: &mut World) -> usize {
+    submit_close(world);
     let count = world.in_flight.len();
     for entry in &world.in_flight {
         assert!(entry.bytes.len() <= BYTES_MAX, "{} bytes: {:?}", entry.bytes.len(), entry.txn);
@@ -70,13 +75,7 @@ fn ephemerals_that_are_not_applied_yet_are_closed_too() {
     for number in 0..50 {
         world.submit(OpCode::Create, &create(&format!("/a/late-{number:03}"), b"", &Acl::open(), 1));
     }
-    world.submit(OpCode::CloseSession, &Bytes::new());
-    while world.prep.has_rest() {
-        world.zxid += 1;
-        let header = TxnHeader { session: SESSION, cxid: Xid(0), zxid: Zxid(world.zxid), time: Millis(world.now) };
-        let entry = world.prep.prepare_rest(&world.tree, header);
-        world.in_flight.push_back(entry);
-    }
+    submit_close(&mut world);
     while !world.in_flight.is_empty() {
         world.apply_next();
     }
