@@ -169,7 +169,7 @@ fn peers_that_are_well_missing_and_misspelt_are_told_apart() {
     assert_eq!(text.code, Some(1));
     assert!(text.text.contains("problem  peer.election"), "{}", text.text);
     assert!(text.text.contains("hint: start server 3"), "{}", text.text);
-    assert!(text.text.lines().last().is_some_and(|line| line.starts_with("something is wrong: 1 problem")));
+    assert!(text.text.lines().last().is_some_and(|line| line.starts_with("something is wrong: ")), "{}", text.text);
 
     // A reserved name: no name service has it (RFC 6761).
     let config = ensemble.config(1);
