@@ -1,23 +1,13 @@
 //! `zookube-node doctor` beside real servers: three on this machine, all well, then with one stopped and one misspelt.
 
+mod support;
+
 use serde_json::Value;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
-
-/// How long a test waits for what must happen.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// A port that was free a moment ago.
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").expect("bind").local_addr().expect("address").port()
-}
-
-fn program() -> &'static str {
-    env!("CARGO_BIN_EXE_zookube-node")
-}
+use support::{free_port, program, wait_for};
 
 /// The answer to `srvr`.
 fn srvr(port: u16) -> Option<String> {
@@ -29,11 +19,7 @@ fn srvr(port: u16) -> Option<String> {
 }
 
 fn wait_until_serving(port: u16) {
-    let began = Instant::now();
-    while !srvr(port).is_some_and(|answer| answer.contains("Mode: ")) {
-        assert!(began.elapsed() < PATIENCE, "waited in vain for the server on port {port} to serve");
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    wait_for("the server to serve", || srvr(port).filter(|answer| answer.contains("Mode: ")));
 }
 
 /// One server of the ensemble.

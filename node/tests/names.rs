@@ -3,6 +3,7 @@
 #[expect(dead_code, reason = "the unit tests of the resolver use the rest")]
 #[path = "support/dns.rs"]
 mod dns;
+mod support;
 
 use dns::{Behaviour, Dns};
 use hickory_resolver::proto::op::ResponseCode;
@@ -11,22 +12,16 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use support::wait_within;
 
 /// How long anything may take here.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Lines about peers that a server may write in half a minute.
 const LINES_MAX: usize = 20;
 
-fn wait_for<T>(what: &str, mut met: impl FnMut() -> Option<T>) -> T {
-    let started = Instant::now();
-    loop {
-        if let Some(found) = met() {
-            return found;
-        }
-        assert!(started.elapsed() < PATIENCE, "waited in vain for {what}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
+fn wait_for<T>(what: &str, met: impl FnMut() -> Option<T>) -> T {
+    wait_within(PATIENCE, what, met)
 }
 
 /// An address that belongs to this test: server `sid`, at its first or a later place.

@@ -190,8 +190,7 @@ impl Prep {
 
     /// The transaction as it is logged, if it is not too long for that.
     fn entry(&self, task: Task<'_>, txn: Txn) -> Decision<TxnEntry> {
-        let digest = TxnDigest { version: TxnDigest::VERSION, digest: self.digest };
-        let entry = TxnEntry::new(task.request.header, txn, task.tree.settings.digest_enabled.then_some(digest));
+        let entry = self.with_digest(task.tree, task.request.header, txn);
         if entry.bytes.len() > self.settings.txn_bytes_max {
             tracing::warn!(
                 session = %task.request.header.session, opcode = ?task.request.opcode, bytes = entry.bytes.len(),
@@ -225,6 +224,10 @@ impl Prep {
         let mark = self.outstanding.mark();
         let txn = self.list_rest(task);
         self.outstanding.commit(&mark);
+        self.with_digest(tree, header, txn)
+    }
+
+    fn with_digest(&self, tree: &Tree, header: TxnHeader, txn: Txn) -> TxnEntry {
         let digest = TxnDigest { version: TxnDigest::VERSION, digest: self.digest };
         TxnEntry::new(header, txn, tree.settings.digest_enabled.then_some(digest))
     }

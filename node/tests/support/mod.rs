@@ -22,13 +22,18 @@ pub fn free_port() -> u16 {
 }
 
 /// Waits until `met` answers something.
-pub fn wait_for<T>(what: &str, mut met: impl FnMut() -> Option<T>) -> T {
+pub fn wait_for<T>(what: &str, met: impl FnMut() -> Option<T>) -> T {
+    wait_within(PATIENCE, what, met)
+}
+
+/// As [`wait_for`], with another patience.
+pub fn wait_within<T>(patience: Duration, what: &str, mut met: impl FnMut() -> Option<T>) -> T {
     let started = Instant::now();
     loop {
         if let Some(found) = met() {
             return found;
         }
-        assert!(started.elapsed() < PATIENCE, "waited in vain for {what}");
+        assert!(started.elapsed() < patience, "waited in vain for {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
 }
