@@ -5,6 +5,7 @@
 //! threads, sockets and fragments of the heap kill just as well.
 
 use crate::cgroup::Cgroups;
+use crate::config::GrowthLimit;
 use crate::inbox::Internal;
 use crate::limits::{DISK_QUEUE_BYTES_MAX, MEMORY_EVERY};
 use crate::shared::Shared;
@@ -19,64 +20,6 @@ use tree::ZNODE_BYTES;
 const HUGE_PAGES_FROM_BYTES: u64 = 1 << 30;
 /// Growth that was refused goes on when this part of the growth limit is free.
 const RESUME_PART: u64 = 16;
-/// The default growth limit, percent of the cgroup's limit.
-const PERCENT_DEFAULT: u64 = 80;
-
-/// Up to where the tree may grow (`ZOOKUBE_MEMORY_GROWTH_LIMIT`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum GrowthLimit {
-    /// As far as the kernel lets it.
-    Off,
-    /// Percent of the cgroup's limit; nothing where there is none.
-    Percent(u64),
-    /// This many bytes.
-    Bytes(u64),
-}
-
-impl GrowthLimit {
-    /// The limit where it does not depend on another.
-    #[must_use]
-    pub fn bytes(self) -> Option<u64> {
-        if let GrowthLimit::Bytes(bytes) = self { Some(bytes) } else { None }
-    }
-}
-
-impl Default for GrowthLimit {
-    fn default() -> GrowthLimit {
-        GrowthLimit::Percent(PERCENT_DEFAULT)
-    }
-}
-
-impl GrowthLimit {
-    /// Reads `off`, `80%`, or bytes as container engines write them: `50331648`, `48m`, `2g`, `512Mi`.
-    ///
-    /// # Errors
-    /// What was expected.
-    pub fn parse(text: &str) -> Result<GrowthLimit, String> {
-        let text = text.trim();
-        let limit = if text.eq_ignore_ascii_case("off") {
-            Some(GrowthLimit::Off)
-        } else if let Some(percent) = text.strip_suffix('%') {
-            percent.trim().parse().ok().filter(|percent| (1..=100).contains(percent)).map(GrowthLimit::Percent)
-        } else {
-            bytes(text).filter(|bytes| *bytes > 0).map(GrowthLimit::Bytes)
-        };
-        limit.ok_or_else(|| format!("expected off, a share such as 80%, or a size such as 48m; found {text:?}"))
-    }
-}
-
-fn bytes(text: &str) -> Option<u64> {
-    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let shift = match unit.to_ascii_lowercase().trim_end_matches('b').trim_end_matches('i') {
-        "" => 0,
-        "k" => 10,
-        "m" => 20,
-        "g" => 30,
-        _ => return None,
-    };
-    number.parse::<u64>().ok()?.checked_mul(1 << shift)
-}
 
 /// Bounds that are smaller where memory is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,25 +1,6 @@
-//! Growth limits as they are written, and what a measurement leaves room for.
+//! What a measurement leaves room for.
 
 use super::*;
-
-#[test]
-fn growth_limits_are_read() {
-    for (text, expected) in [
-        ("off", GrowthLimit::Off),
-        ("80%", GrowthLimit::Percent(80)),
-        (" 100 % ", GrowthLimit::Percent(100)),
-        ("48m", GrowthLimit::Bytes(48 << 20)),
-        ("512Mi", GrowthLimit::Bytes(512 << 20)),
-        ("2GB", GrowthLimit::Bytes(2 << 30)),
-        ("1000000", GrowthLimit::Bytes(1_000_000)),
-    ] {
-        assert_eq!(GrowthLimit::parse(text), Ok(expected), "{text}");
-    }
-    for text in ["", "0", "0%", "101%", "80 percent", "-1", "m", "1t", "99999999999999999999g"] {
-        let refusal = GrowthLimit::parse(text).unwrap_err();
-        assert!(refusal.contains("such as 80%") && refusal.contains(text.trim()), "{refusal}");
-    }
-}
 
 fn gauge() -> Gauge {
     Gauge { cgroups: Cgroups::default(), growth_limit: GrowthLimit::default(), largest_tree_bytes: 0 }

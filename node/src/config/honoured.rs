@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use zab::quorum::MemberRole;
 
+use super::growth_limit::GrowthLimit;
 use super::keys::Standing::{self, Derived, Differs, Unset, Value as Is};
 use super::keys::{Disposition, Key, Section};
 use super::kind::{
     COUNT, COUNT_OR_UNSET, DigestAlgorithm, Field, Kind, LONG, PORT, POSITIVE, SnapshotCompression, Value,
 };
-use crate::memory::GrowthLimit;
 
 /// A field starts as if its default had been written.
 fn initial<T: Field>(name: &str, kind: Kind, default: Standing) -> T {

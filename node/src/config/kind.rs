@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use zab::quorum::MemberRole;
 
-use crate::memory::GrowthLimit;
+use super::growth_limit::GrowthLimit;
 
 /// What a key's value must look like.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -12,6 +12,7 @@ mod declared;
 mod draft;
 pub mod effective;
 pub mod environment;
+mod growth_limit;
 mod honoured;
 mod host_name;
 pub mod identity;
@@ -35,6 +36,7 @@ use zab::quorum::{ClientAddress, MemberRole, Membership, PeerAddress, ServerSpec
 
 pub use effective::Effective;
 pub use environment::Environment;
+pub use growth_limit::GrowthLimit;
 pub use honoured::Settings;
 pub use identity::Identity;
 pub use kind::{DigestAlgorithm, SnapshotCompression};
