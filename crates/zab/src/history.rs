@@ -49,11 +49,13 @@ impl History {
         self.shrink();
     }
 
+    fn is_too_large(&self) -> bool {
+        let (entries, bytes) = (self.entries.len(), self.bytes);
+        (entries > self.count_min && bytes > HISTORY_BYTES_MAX) || (entries > 1 && bytes > self.bytes_max)
+    }
+
     fn shrink(&mut self) {
-        let is_too_much = |entries: usize, bytes: usize, history: &History| {
-            (entries > history.count_min && bytes > HISTORY_BYTES_MAX) || (entries > 1 && bytes > history.bytes_max)
-        };
-        while is_too_much(self.entries.len(), self.bytes, self) {
+        while self.is_too_large() {
             if let Some(oldest) = self.entries.pop_front() {
                 self.bytes -= oldest.bytes.len();
             }
