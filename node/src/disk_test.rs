@@ -31,6 +31,7 @@ fn world() -> World {
         tree: TreeSettings::default(),
         snapshots: snapshot_settings,
         history_max: 3,
+        history_bytes_max: usize::MAX,
         config_node: None,
     };
     let _lock = store::open_dirs(&*recovery.vfs, &recovery.dirs, store::Autocreate::Yes).expect("an empty directory");
@@ -135,4 +136,21 @@ fn a_snapshot_of_a_new_history_ends_the_old_one() {
     assert_eq!(world.synced(), Zxid(1));
     let tree: Tree = world.recovery.run(Millis(0)).expect("a good directory").tree;
     assert_eq!(tree.get_data("/zookeeper"), Some(Some(&b"other"[..])));
+}
+
+/// A log of many times the memory must not be held in it.
+#[test]
+fn the_history_read_again_is_bounded_in_bytes() {
+    let mut world = world();
+    let transactions: Vec<Proposal> = (1..=3).map(|zxid| proposal(zxid, &"x".repeat(1000))).collect();
+    let one = transactions[0].bytes.len();
+    world.queue.send(Job::Append(transactions));
+    assert_eq!(world.synced(), Zxid(3));
+    let kept = |history_bytes_max| {
+        let recovery = Recovery { history_bytes_max, ..world.recovery.clone() };
+        let recovered = recovery.run(Millis(0)).expect("a good directory");
+        recovered.history.iter().map(|proposal| proposal.zxid.0).collect::<Vec<_>>()
+    };
+    assert_eq!(kept(2 * one), [2, 3]);
+    assert_eq!(kept(0), [3]);
 }

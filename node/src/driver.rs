@@ -144,6 +144,11 @@ impl Driver {
                     self.step(Input::LinkUp { link: id, dialled });
                 }
             }
+            Internal::SnapshotBegins(link) => {
+                if self.hands.has_link(link) {
+                    self.step(Input::SnapshotBegins(link));
+                }
+            }
             Internal::Snapshot { link, zxid, tree } => {
                 if self.hands.has_link(link) {
                     self.hands.note_snapshot_from(link);

@@ -21,6 +21,8 @@ pub enum Internal {
         /// The leader we dialled, or `None` for an accepted link.
         dialled: Option<ServerId>,
     },
+    /// A snapshot begins to arrive on a link.
+    SnapshotBegins(LinkId),
     /// A snapshot arrived on a link.
     Snapshot {
         /// The link.

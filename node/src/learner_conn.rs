@@ -326,6 +326,7 @@ impl Reader {
     /// The stream behind a SNAP packet: a snapshot's body, then the signature.
     async fn receive_snapshot(&mut self, zxid: Zxid) -> Result<(), Ending> {
         tracing::info!(%zxid, "receive a snapshot from the leader");
+        self.net.tell(Internal::SnapshotBegins(self.id)).await;
         let mut stream = SnapshotStream::new(self.net.settings.recovery.loader_settings());
         let mut reported = Instant::now();
         let mut tree = loop {

@@ -29,6 +29,8 @@ pub struct Recovery {
     pub snapshots: SnapshotSettings,
     /// Transactions kept as history.
     pub history_max: usize,
+    /// Their bytes. The newest transaction is kept in any case.
+    pub history_bytes_max: usize,
     /// The configuration text of an ensemble, which becomes the data of `/zookeeper/config`.
     pub config_node: Option<ConfigNode>,
 }
@@ -71,8 +73,7 @@ impl Recovery {
             tree: Tree::new(fresh_settings(self.tree)),
             events: Events::new(),
             epoch_unproven: false,
-            history: VecDeque::new(),
-            history_max: self.history_max,
+            history: Window::new(self.history_max, self.history_bytes_max),
         };
         let found = store::recover(&self.vfs, &self.dirs, &self.settings, &mut target)?;
         let Target { mut tree, history, .. } = target;
@@ -80,7 +81,7 @@ impl Recovery {
         if let Some(ConfigNode { text, version }) = &self.config_node {
             tree.set_config_node(text.as_bytes(), *version, now);
         }
-        Ok(Recovered { tree, history: history.into(), found })
+        Ok(Recovered { tree, history: history.entries.into(), found })
     }
 
     /// What a loader of a snapshot from a peer must know.
@@ -99,8 +100,35 @@ struct Target {
     events: Events,
     /// An epoch has begun, and none of its transactions has shown by its digest that it follows from what is before it.
     epoch_unproven: bool,
-    history: VecDeque<Proposal>,
-    history_max: usize,
+    history: Window,
+}
+
+/// The last transactions read. Bounded in bytes as well: a log may hold many times what memory does.
+struct Window {
+    entries: VecDeque<Proposal>,
+    bytes: usize,
+    count_max: usize,
+    bytes_max: usize,
+}
+
+impl Window {
+    fn new(count_max: usize, bytes_max: usize) -> Window {
+        Window { entries: VecDeque::new(), bytes: 0, count_max: count_max.max(1), bytes_max }
+    }
+
+    fn push(&mut self, proposal: Proposal) {
+        self.bytes += proposal.bytes.len();
+        self.entries.push_back(proposal);
+        while self.entries.len() > self.count_max || (self.bytes > self.bytes_max && self.entries.len() > 1) {
+            let Some(oldest) = self.entries.pop_front() else { break };
+            self.bytes -= oldest.bytes.len();
+        }
+    }
+
+    fn clear(&mut self) {
+        self.entries.clear();
+        self.bytes = 0;
+    }
 }
 
 impl Target {
@@ -167,10 +195,7 @@ impl RecoverTarget for Target {
     fn replay(&mut self, entry: Bytes) -> Result<(), Rejected> {
         let entry = TxnEntry::decode(entry).map_err(|error| Rejected(error.to_string()))?;
         self.apply(&entry)?;
-        if self.history.len() >= self.history_max.max(1) {
-            self.history.pop_front();
-        }
-        self.history.push_back(Proposal { zxid: entry.zxid(), bytes: entry.bytes });
+        self.history.push(Proposal { zxid: entry.zxid(), bytes: entry.bytes });
         Ok(())
     }
 

@@ -13,7 +13,7 @@ use crate::init::{self, StopOrder};
 use crate::learner_conn::LinkNet;
 use crate::limits::{STOP_PATIENCE, STOP_POLL};
 use crate::memory::{Bounds, Gauge};
-use crate::recovery::Recovered;
+use crate::recovery::{Recovered, Recovery};
 use crate::resolve::Resolver;
 use crate::shared::{DiskStats, Shared};
 use crate::snapshots::Snapshots;
@@ -61,7 +61,10 @@ async fn serve(config: Arc<Config>, cgroups: Cgroups, started: Instant) -> Resul
     let stop_order = StopOrder::listen().map_err(signals)?;
     init::reap_orphans_if_first().map_err(signals)?;
     let (dirs, autocreate) = settings::dirs(&config);
-    let recovery = settings::recovery(&config);
+    let kernels_limit = cgroups.memory_limit_bytes();
+    let gauge = Gauge::new(cgroups, config.settings.memory_growth_limit);
+    let bounds = Bounds::within(gauge.as_ref().map_or(kernels_limit, Gauge::limit_bytes));
+    let recovery = recovery(&config, &bounds);
     let _lock = store::open_dirs(&*recovery.vfs, &dirs, autocreate).map_err(unusable)?;
     store_myid(&config)?;
     let recovered = recovery.run(clock::wall()).map_err(unusable)?;
@@ -75,9 +78,7 @@ async fn serve(config: Arc<Config>, cgroups: Cgroups, started: Instant) -> Resul
     let (internal, internal_inputs) = mpsc::channel(INTERNAL_INPUTS_MAX);
     let (clients, client_inputs) = mpsc::channel(CLIENT_INPUTS_MAX);
     let mut shared = Shared::new(config.clone(), tree.clone(), clients);
-    let kernels_limit = cgroups.memory_limit_bytes();
-    let gauge = Gauge::new(cgroups, config.settings.memory_growth_limit);
-    shared.bounds = Bounds::within(gauge.as_ref().map_or(kernels_limit, Gauge::limit_bytes));
+    shared.bounds = bounds;
     let shared = Arc::new(shared);
 
     let snapshots = Arc::new(Snapshots::new(
@@ -127,6 +128,15 @@ async fn serve(config: Arc<Config>, cgroups: Cgroups, started: Instant) -> Resul
     Ok(())
 }
 
+/// How the data directory is read, in the memory there is. Alone a server has no learners to keep a history for.
+fn recovery(config: &Config, bounds: &Bounds) -> Recovery {
+    let history_bytes_max = match config.mode {
+        Mode::Standalone => 0,
+        Mode::Ensemble => bounds.history_bytes_max,
+    };
+    Recovery { history_bytes_max, ..settings::recovery(config) }
+}
+
 /// Writes `myid` at the first start, so that the data directory says whose it is from then on.
 pub(crate) fn store_myid(config: &Config) -> Result<(), Fatal> {
     let Some(identity) = config.identity() else { return Ok(()) };
@@ -167,7 +177,7 @@ fn report(recovered: &Recovered, started: Instant) {
 /// Opens the ports between servers.
 async fn peers(
     config: &Config,
-    recovery: &crate::recovery::Recovery,
+    recovery: &Recovery,
     tree: &SharedTree,
     internal: &mpsc::Sender<Internal>,
     resolver: &Resolver,

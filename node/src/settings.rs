@@ -68,6 +68,7 @@ pub fn recovery(config: &Config) -> Recovery {
         },
         snapshots,
         history_max: count(settings.commit_log_count),
+        history_bytes_max: usize::MAX,
         config_node: (config.mode == Mode::Ensemble)
             .then(|| ConfigNode { text: config.membership.to_text(), version: Zxid(config.membership.version) }),
     }

@@ -116,7 +116,12 @@ impl Snapshots {
         if self.cuts() != cuts {
             return Err(SnapshotError::Replaced(TreeReplaced));
         }
-        let body = image::Writer::new(&self.tree.read());
+        let tree = self.tree.read();
+        if tree.is_placeholder() {
+            return Err(SnapshotError::Replaced(TreeReplaced));
+        }
+        let body = image::Writer::new(&tree);
+        drop(tree);
         let zxid = body.zxid();
         let out = SnapshotWriter::create(&self.vfs, &self.dirs.snap_dir(), zxid, self.settings.compression)?;
         let snapshots = self.clone();

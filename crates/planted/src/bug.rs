@@ -141,6 +141,8 @@ bugs! {
         "A learner acknowledges NEWLEADER before the history it was sent is on its disk.", "ZOOKEEPER-4646";
     TruncSkipped, "trunc-skipped",
         "A learner that is told to cut its log keeps what the ensemble does not have.", "plausible";
+    TreeNotReadAgain, "tree-not-read-again",
+        "A learner whose snapshot did not arrive whole goes on with the empty tree that made room for it.", "plausible";
     SyncAppliesUncommitted, "sync-applies-uncommitted",
         "At NEWLEADER a learner applies the proposals that are still in flight.", "ZOOKEEPER-3911";
     InFlightNotLogged, "in-flight-not-logged",

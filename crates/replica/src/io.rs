@@ -75,9 +75,12 @@ pub enum Input {
     Packet {
         /// The link.
         link: LinkId,
-        /// The packet; for SNAP see [`Input::SnapshotReceived`].
+        /// The packet; for SNAP see [`Input::SnapshotBegins`] and [`Input::SnapshotReceived`].
         packet: QuorumPacket,
     },
+    /// A SNAP packet arrived on a link, and its stream follows. The core lets go of its tree, so that it and the one that is
+    /// being received need not be in memory together.
+    SnapshotBegins(LinkId),
     /// A SNAP packet and the whole stream behind it arrived and was decoded.
     SnapshotReceived {
         /// The link.

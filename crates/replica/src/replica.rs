@@ -229,6 +229,11 @@ impl Replica {
             Input::LinkUp { link, .. } => peer.on_link_up(mono, link, &mut actions),
             Input::Packet { link, packet } => peer.on_packet(mono, link, packet, &mut actions),
             Input::LinkProgress(link) => peer.on_progress(mono, link),
+            Input::SnapshotBegins(link) => {
+                if peer.on_snapshot_begins(link) {
+                    drop_tree(&self.tree);
+                }
+            }
             Input::SnapshotReceived { link, zxid, mut tree } => {
                 tree.distrust();
                 if peer.on_snapshot_received(mono, link, zxid, &mut actions) {
@@ -321,7 +326,11 @@ impl Replica {
                 }
             }
             zab::Action::SaveEpochs(epochs) => out.push(Action::SaveEpochs(epochs)),
-            zab::Action::Truncate(after) => out.push(Action::Truncate { after }),
+            zab::Action::Truncate(after) => {
+                // The disk's answer brings another.
+                drop_tree(&self.tree);
+                out.push(Action::Truncate { after });
+            }
             zab::Action::InstallSnapshot => match self.received.take() {
                 Some(tree) => {
                     replace_tree(&self.tree, *tree);
@@ -412,6 +421,12 @@ impl Replica {
             tracker.forgive(late_ms);
         }
     }
+}
+
+/// Lets go of the current tree before the next one is there.
+fn drop_tree(shared: &SharedTree) {
+    let placeholder = Tree::placeholder(shared.read().settings());
+    replace_tree(shared, placeholder);
 }
 
 /// Puts another tree in the place of the current one.

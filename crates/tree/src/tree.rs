@@ -56,6 +56,7 @@ pub struct Tree {
     /// Path lengths and data of all nodes.
     pub(crate) data_size: i64,
     pub(crate) last_zxid: Zxid,
+    pub(crate) is_placeholder: bool,
     /// A leaf lock: whoever holds it takes no other.
     pub(crate) watches: Mutex<WatchTables>,
 }
@@ -69,6 +70,19 @@ impl Tree {
         tree.attach(quota::QUOTA_PATH, Some(b""), acl_table::OPEN, StoredStat::default());
         tree.add_config_node();
         tree
+    }
+
+    /// An empty tree in the place of one that was let go of, until another takes its place: two would need the memory of both.
+    /// It is nobody's state, so no snapshot is made of it.
+    #[must_use]
+    pub fn placeholder(settings: TreeSettings) -> Tree {
+        Tree { is_placeholder: true, ..Tree::bare(settings) }
+    }
+
+    /// Whether this is a [`Tree::placeholder`].
+    #[must_use]
+    pub fn is_placeholder(&self) -> bool {
+        self.is_placeholder
     }
 
     /// A tree with nothing but the root, for a loader to fill.
@@ -89,6 +103,7 @@ impl Tree {
             distrusted_txns: 0,
             data_size: utf16_len("/"),
             last_zxid: Zxid::ZERO,
+            is_placeholder: false,
             watches: Mutex::new(WatchTables::new(settings.hash_seed)),
         };
         tree.refresh_digest(NodeId::ROOT, "");

@@ -228,6 +228,12 @@ impl Learning {
         self.drain(history, out)
     }
 
+    /// Whether the leader is to say now how it synchronizes this server.
+    #[must_use]
+    pub fn awaits_sync(&self) -> bool {
+        matches!(self.stage, Stage::AwaitingSync)
+    }
+
     /// The snapshot behind a SNAP packet was received whole.
     pub fn on_snapshot_received(&mut self, now: Millis, zxid: Zxid) -> Result<(), String> {
         self.heard(now);

@@ -83,6 +83,8 @@ pub struct Peer {
     disk_requests: usize,
     /// What the snapshot asked for last will hold.
     snapshot_upto: Zxid,
+    /// The tree was let go of for a snapshot that is not there yet: it has to be read from disk again if that does not come.
+    tree_is_gone: bool,
     votes_delivered: bool,
     next_link: u64,
     election_count: u64,
@@ -111,6 +113,7 @@ impl Peer {
             last_synced: start.last_zxid,
             disk_requests: 0,
             snapshot_upto: Zxid::ZERO,
+            tree_is_gone: false,
             votes_delivered: false,
             next_link: DIALLED_LINKS_FROM,
             election_count: 0,
@@ -260,6 +263,18 @@ impl Peer {
         }
     }
 
+    /// A SNAP packet has arrived, its stream follows. Answers whether the tree is to be let go of: there may be no memory for
+    /// two.
+    pub fn on_snapshot_begins(&mut self, link: LinkId) -> bool {
+        let is_awaited = match &self.role {
+            Role::Learning(learning) => learning.link() == link && learning.awaits_sync(),
+            _ => false,
+        };
+        // An empty tree takes no memory.
+        self.tree_is_gone |= is_awaited && self.last_logged > Zxid::ZERO;
+        self.tree_is_gone
+    }
+
     /// A SNAP packet and its stream have arrived. Answers whether the snapshot is wanted.
     pub fn on_snapshot_received(&mut self, now: Millis, link: LinkId, zxid: Zxid, out: &mut Vec<Action>) -> bool {
         let mut wanted = false;
@@ -328,6 +343,7 @@ impl Peer {
     /// The log was cut and read again: it ends at `last_zxid` and ends with `history`.
     pub fn on_truncated(&mut self, now: Millis, last_zxid: Zxid, history: Vec<Proposal>, out: &mut Vec<Action>) {
         self.disk_answered();
+        self.tree_is_gone = false;
         self.last_logged = last_zxid;
         self.last_synced = last_zxid;
         self.history.clear();
@@ -389,6 +405,8 @@ impl Peer {
 
     /// Leaves the ensemble for good: every link is closed, so that the others elect at once.
     pub fn shutdown(&mut self, out: &mut Vec<Action>) {
+        // Whoever starts again reads it anyway.
+        self.tree_is_gone = false;
         self.leave("shutting down".to_owned(), out);
         self.role = Role::Stopped;
     }
@@ -420,6 +438,7 @@ impl Peer {
                 Action::Established(EstablishedRole::Follower, _) if planted::is(Bug::FollowerVoteKeepsEpoch) => {}
                 Action::Established(_, epoch) => self.election.established(*epoch),
                 Action::SaveEpochs(_) | Action::Truncate(_) => self.disk_requests += 1,
+                Action::InstallSnapshot => self.tree_is_gone = false,
                 Action::SaveSnapshot => {
                     self.disk_requests += 1;
                     if let Role::Learning(learning) = &self.role {
@@ -518,8 +537,14 @@ impl Peer {
             return;
         }
         for proposal in logged {
+            assert!(!self.tree_is_gone, "{} was logged while there was no tree to apply it to", proposal.zxid);
             self.history.push(proposal.clone());
             out.push(Action::Commit(proposal));
+        }
+        if self.tree_is_gone && !planted::is(Bug::TreeNotReadAgain) {
+            // Nothing is behind it: this reads the tree again, and nothing else.
+            out.push(Action::Truncate(self.last_logged));
+            self.disk_requests += 1;
         }
     }
 }

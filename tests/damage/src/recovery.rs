@@ -85,6 +85,7 @@ pub fn rebuild(vfs: &Arc<dyn Vfs>, data_dir: &Path) -> store::Result<Recovered> 
         tree: TREE,
         snapshots: SNAPSHOTS,
         history_max: HISTORY_MAX,
+        history_bytes_max: usize::MAX,
         config_node: None,
     };
     recovery.run(NOW)

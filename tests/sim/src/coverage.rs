@@ -22,6 +22,7 @@ impl Coverage {
         "DIFF",
         "TRUNC",
         "SNAP",
+        "snapshots cut off",
         "background snapshots",
         "crashes, process only",
         "crashes, unsynced lost",

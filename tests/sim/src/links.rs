@@ -40,6 +40,8 @@ pub struct Link {
 pub enum Incoming {
     /// A packet.
     Packet(QuorumPacket),
+    /// A SNAP, whose stream follows.
+    SnapshotBegins,
     /// A SNAP with its stream.
     Snapshot(Zxid, Box<Tree>),
 }
@@ -84,6 +86,11 @@ impl Link {
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.outgoing.len()
+    }
+
+    /// Whether a snapshot is on its way in.
+    pub fn is_receiving_snapshot(&self) -> bool {
+        self.incoming.is_some()
     }
 
     /// Whether a snapshot is on its way out.
@@ -143,6 +150,7 @@ impl Link {
             match QuorumPacket::parse(&mut self.input, DATA_BYTES_MAX).map_err(|error| error.to_string())? {
                 Some(packet) if packet.kind == PacketType::Snap => {
                     self.incoming = Some((packet.zxid, SnapshotStream::new(settings)));
+                    found.push(Incoming::SnapshotBegins);
                 }
                 Some(packet) => found.push(Incoming::Packet(packet)),
                 None => break,

@@ -73,6 +73,11 @@ impl Nemesis {
         Some(self.faults[self.rng.weighted(&weights)].0)
     }
 
+    /// Whether a fault of this kind happens in this run.
+    fn may(&self, fault: Fault) -> bool {
+        self.faults.iter().any(|(one, _)| *one == fault)
+    }
+
     fn last_us(&mut self) -> i64 {
         // Most faults are short, some are long.
         let max = if self.rng.chance(70) { LAST_US.1 / 6 } else { LAST_US.1 };

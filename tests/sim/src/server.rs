@@ -87,6 +87,8 @@ pub enum Effect {
     ConnectAll,
     /// Dial a leader.
     Dial(LinkId, ServerId),
+    /// A snapshot is about to be sent through a pipe.
+    SnapshotBegins(PipeId),
     /// Something for itself, later.
     After(i64, ServerEvent),
     /// The process ends.

@@ -85,6 +85,7 @@ impl Setup {
             tree: TreeSettings { hash_seed: 0, digest_enabled: true, extended_types: true },
             snapshots: SnapshotSettings { compression: self.compression, last_processed: true, digest: true },
             history_max: self.commit_log_count,
+            history_bytes_max: usize::MAX,
             config_node: self
                 .membership
                 .as_ref()

@@ -28,6 +28,7 @@ impl Trace {
             Event::Restart(sid) => (8, sid.0),
             Event::Calm => (9, 0),
             Event::Look => (10, 0),
+            Event::Cut(_) => (11, 0),
         };
         self.add(&[kind]);
         self.add(&whom.to_le_bytes());

@@ -63,6 +63,8 @@ pub enum Event {
     ClientDial(ClientId, u64, ServerId),
     /// The next fault.
     Fault,
+    /// A pipe is cut.
+    Cut(PipeId),
     /// The end of a fault.
     Undo(Undo),
     /// A server is started again.
@@ -250,6 +252,8 @@ impl World {
                     self.agenda.plan(self.now_us + pause_us, Event::Fault);
                 }
             }
+            Event::Cut(pipe) if self.phase == Phase::Faults => self.cut_pipe(pipe),
+            Event::Cut(_) => {}
             // Phase 2 has ended every fault by itself; some it has begun anew.
             Event::Undo(undo) if self.phase == Phase::Faults => self.undo(undo),
             Event::Undo(_) => {}

@@ -6,6 +6,8 @@ use containers::container::{Container, PATIENCE, Run};
 use containers::engine::engine;
 use containers::images::Flavour;
 use containers::network::Network;
+use containers::trio::{Id, Trio, zoo_servers};
+use support::Role;
 use support::jute::Encoder;
 use support::session::{Failure, Mode, Session};
 use support::wait;
@@ -35,6 +37,12 @@ fn multi_create(session: &mut Session, first: usize) {
     session.call(MULTI, &enc.0).unwrap_or_else(|e| panic!("creating znodes {first} and on: {e:?}"));
 }
 
+fn create_many(session: &mut Session, znodes: usize) {
+    for batch in 0..znodes / BATCH {
+        multi_create(session, batch * BATCH);
+    }
+}
+
 /// A server in 64 MB without swap, with what must fit in it.
 fn filled() -> (Network, Container, Session, SocketAddr) {
     engine();
@@ -45,9 +53,7 @@ fn filled() -> (Network, Container, Session, SocketAddr) {
     let client = SocketAddr::from((addr, 2181));
     let mut session = Session::open_any(&[client], 30_000, PATIENCE);
     session.create("/many", b"", Mode::Persistent).expect("create");
-    for batch in 0..ZNODES / BATCH {
-        multi_create(&mut session, batch * BATCH);
-    }
+    create_many(&mut session, ZNODES);
     assert_eq!(session.children("/many").expect("children").len(), ZNODES);
     println!("{ZNODES} znodes of {DATA_BYTES} bytes: {:?} bytes resident", server.resident_bytes());
     (network, server, session, client)
@@ -96,4 +102,36 @@ fn what_fits_can_be_read_again() {
     let Some(there) = there else { panic!("it does not come up again: {:#}", server.inspect()["State"]) };
     assert_eq!(there.len(), ZNODES);
     assert_eq!(server.inspect()["State"]["OOMKilled"], false);
+}
+
+/// Of two trees like this one 64 MB hold one only: a server that gets the leader's in place of its own lets go of that first.
+#[test]
+fn a_snapshot_is_received_in_place_of_the_tree() {
+    engine();
+    let names = ["zk1", "zk2", "zk3"];
+    let servers = format!("--env=ZOO_SERVERS={}", zoo_servers(&names));
+    let options = [servers, "--memory=64m".to_owned(), "--memory-swap=64m".to_owned()];
+    let trio = Trio::start_with(Flavour::Zookube.image(), &names, &options, Id::Told);
+    let leader = trio.wait_settled();
+    let mut session = Session::open_any(&[trio.addrs()[leader]], 30_000, PATIENCE);
+    session.create("/many", b"", Mode::Persistent).expect("create");
+    create_many(&mut session, ZNODES * 9 / 10);
+
+    let late = &trio.members[(leader + 1) % names.len()];
+    late.container().tell(&["stop"]);
+    // More than the leader keeps for those who were away, and no more of a tree.
+    session.create("/churned", b"", Mode::Persistent).expect("create");
+    for round in 0..20_u8 {
+        session.set("/churned", &vec![round; LARGE_BYTES / 2]).expect("set");
+    }
+    late.container().tell(&["start"]);
+    let follows = wait::poll(PATIENCE, || (late.role() == Role::Follower).then_some(()));
+    let state = late.container().inspect();
+    assert!(follows.is_some(), "it does not follow: {:#}\n{}", state["State"], late.container().logs());
+    assert_eq!(state["RestartCount"], 0);
+    assert!(late.container().logs().contains("received a snapshot"), "{}", late.container().logs());
+    let mut session = Session::open_any(&[late.client_addr()], 30_000, PATIENCE);
+    session.sync().expect("sync");
+    assert_eq!(session.children("/many").expect("children").len(), ZNODES * 9 / 10);
+    println!("{:?} bytes resident behind the snapshot", late.container().resident_bytes());
 }

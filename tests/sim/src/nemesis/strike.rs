@@ -1,6 +1,7 @@
 //! What goes wrong.
 
 use super::{DOWN_US, Undo};
+use crate::network::PipeId;
 use crate::observe::Observation;
 use crate::plan::Fault;
 use crate::rng::Rng;
@@ -9,6 +10,9 @@ use crate::world::{Event, World};
 use std::collections::VecDeque;
 use store::testing::{self, Keep, MemFs};
 use wire::ServerId;
+
+/// A snapshot that is to be cut is cut so long after its beginning at the latest, µs.
+const SNAPSHOT_CUT_US_MAX: i64 = 1_500;
 
 impl World {
     pub(super) fn running(&self) -> Vec<ServerId> {
@@ -204,9 +208,21 @@ impl World {
             pipes = self.nemesis.rng.pick(&pipes).copied().into_iter().collect();
         }
         for pipe in pipes {
-            self.count("links cut");
-            let deliveries = self.net.cut(self.now_us, pipe);
-            self.deliver_all(deliveries);
+            self.cut_pipe(pipe);
+        }
+    }
+
+    pub(crate) fn cut_pipe(&mut self, pipe: PipeId) {
+        self.count("links cut");
+        let deliveries = self.net.cut(self.now_us, pipe);
+        self.deliver_all(deliveries);
+    }
+
+    /// A snapshot begins to be sent. It is under way for so short a time that hardly any fault would meet it by chance.
+    pub(crate) fn perhaps_cut_snapshot(&mut self, pipe: PipeId) {
+        if self.nemesis.may(Fault::Cut) && self.nemesis.rng.chance(30) {
+            let delay_us = self.nemesis.rng.range(1, SNAPSHOT_CUT_US_MAX);
+            self.agenda.plan(self.now_us + delay_us, Event::Cut(pipe));
         }
     }
 

@@ -76,6 +76,7 @@ impl Server {
                 self.checks.lock().coverage.count("SNAP");
                 if let Some(state) = self.links.get_mut(&link) {
                     state.push_snapshot(zxid);
+                    self.effects.extend(state.pipe.map(Effect::SnapshotBegins));
                     self.effects.push(Effect::After(1, ServerEvent::Pump(link)));
                 }
             }

@@ -41,6 +41,7 @@ impl Server {
         }
         match incoming {
             Incoming::Packet(packet) => self.step(Input::Packet { link: id, packet }),
+            Incoming::SnapshotBegins => self.step(Input::SnapshotBegins(id)),
             Incoming::Snapshot(zxid, mut tree) => {
                 tree.set_last_zxid(zxid);
                 if let Some(config) = &self.recovery.config_node {
@@ -105,6 +106,9 @@ impl Server {
     pub(super) fn remove_link(&mut self, id: LinkId) -> Option<Link> {
         self.snapshot_from.take_if(|from| *from == id);
         let link = self.links.remove(&id)?;
+        if link.is_receiving_snapshot() {
+            self.checks.lock().coverage.count("snapshots cut off");
+        }
         if let Some(pipe) = link.pipe {
             self.link_of.remove(&pipe);
         }

@@ -53,6 +53,7 @@ impl World {
                     let delay_us = self.net.delay_us(holder, holder);
                     self.agenda.plan(self.now_us + delay_us, event);
                 }
+                Effect::SnapshotBegins(pipe) => self.perhaps_cut_snapshot(pipe),
                 Effect::After(delay_us, event) => {
                     self.agenda.plan(self.now_us + delay_us.max(1), Event::Server(sid, incarnation, event));
                 }
