@@ -15,6 +15,8 @@ const EXTRA: &str = "ZOO_CFG_EXTRA";
 const EXAMPLE: &str = "server.1=zk1:2888:3888;2181";
 /// The list of the official image where there is no other.
 const SERVERS_DEFAULT: (&str, &str) = ("server.1", "localhost:2888:3888;2181");
+/// The same where a key says what the client port is.
+const SERVERS_DEFAULT_WITHOUT_CLIENT_PORT: &str = "localhost:2888:3888";
 /// What the official image does where nobody said anything.
 pub(super) const IMAGE_DEFAULT: Place = Place::Default("default of the official image");
 
@@ -44,7 +46,9 @@ pub(super) fn read(environment: &Environment, report: &mut Report) -> Declared {
         // A server list elsewhere takes the place of the image's.
         let is_elsewhere = |entry: &Located| is_list_key(&entry.key) || entry.key == "dynamicConfigFile";
         if report.problems.len() == problems_before && !extra.iter().any(is_elsewhere) {
-            let (key, value) = SERVERS_DEFAULT;
+            let has_client_port = entries.iter().chain(&extra).any(|entry| entry.key == "clientPort");
+            let (key, with_client_port) = SERVERS_DEFAULT;
+            let value = if has_client_port { SERVERS_DEFAULT_WITHOUT_CLIENT_PORT } else { with_client_port };
             entries.push(Located { place: IMAGE_DEFAULT, key: key.to_owned(), value: value.to_owned() });
         }
         if extra.iter().any(is_elsewhere) { Place::variable(EXTRA) } else { IMAGE_DEFAULT }

@@ -120,6 +120,11 @@ fn without_servers_it_is_the_official_images_standalone_server() {
     assert_eq!(shown(&config, "autopurge.purgeInterval"), text("1", "default"));
     assert_eq!(config.data_log_dir(), config.data_dir());
 
+    for other_port in [("ZOO_PORT", "2191"), ("ZOO_CFG_EXTRA", "clientPort=2191")] {
+        let config = with(&[other_port]).check_warnings(&[]);
+        assert_eq!((config.mode, config.client_listen().port), (Mode::Standalone, 2191), "{other_port:?}");
+    }
+
     let config = bare(&[("ZOO_CONF_DIR", "/conf"), ("ZOOKUBE_CONTAINER", "1")]).check_warnings(&[]);
     assert_eq!((config.data_dir(), config.data_log_dir()), (Path::new("/data"), Path::new("/datalog")));
 }

@@ -114,26 +114,30 @@ pub fn directory(dir: &Path, autocreate: bool) -> Finding {
     Finding::ok(id, about, "can be read and written")
 }
 
-/// Whether everything in a directory belongs to the directory's owner. A server that was once started as root leaves files
-/// behind that its own user cannot write.
+/// Files in it can be removed by their owners only, whoever may make some: a volume that is open to every user.
+const STICKY: u32 = 0o1000;
+
+/// Whether everything in a directory belongs to the directory's owner, or to this user where the directory is open to all. A
+/// server that was once started as root leaves files behind that its own user cannot write.
 #[must_use]
 pub fn ownership(dir: &Path) -> Option<Finding> {
     let id = "data.owner";
     let about = dir.display().to_string();
-    let owner = fs::metadata(dir).ok()?.uid();
+    let user = rustix::process::geteuid().as_raw();
+    let metadata = fs::metadata(dir).ok()?;
+    let owner = if metadata.mode() & STICKY == 0 { metadata.uid() } else { user };
     let inside = [dir.to_owned(), dir.join("version-2")];
     let files = inside.iter().flat_map(|dir| fs::read_dir(dir).into_iter().flatten().flatten()).take(FILES_MAX);
     let foreign: Vec<(PathBuf, u32)> = files
         .filter_map(|file| Some((file.path(), file.metadata().ok()?.uid())))
         .filter(|(_, uid)| *uid != owner)
         .collect();
-    let user = rustix::process::geteuid().as_raw();
     Some(match foreign.first() {
         Some((path, uid)) => Finding::warning(
             id,
             about,
             format!(
-                "belongs to uid {owner}, but {} in it to others, such as {} to uid {uid}",
+                "is for uid {owner}, but {} in it belong to others, such as {} to uid {uid}",
                 plural(foreign.len(), "file"),
                 path.display()
             ),

@@ -1,4 +1,5 @@
 use super::*;
+use std::os::unix::fs::PermissionsExt;
 
 /// The largest record of these tests.
 const ENTRY_BYTES_MAX: usize = 1 << 20;
@@ -98,5 +99,10 @@ fn what_belongs_to_one_user_is_fine() {
         let finding = ownership(guard.path()).expect("a directory");
         assert_eq!(finding.status, Status::Warning, "{finding:?}");
         assert!(finding.found.contains("log.100000001 to uid 65534"), "{finding:?}");
+        // A volume that is open to every user, as the image's are, is for whoever runs the server.
+        std::os::unix::fs::chown(guard.path(), Some(65_534), None).expect("root may give files away");
+        fs::set_permissions(guard.path(), fs::Permissions::from_mode(0o1777)).expect("the owner may");
+        let finding = ownership(guard.path()).expect("a directory");
+        assert_eq!(finding.remedy.as_deref(), Some(&*format!("chown -R 0 {}", guard.path().display())));
     }
 }
