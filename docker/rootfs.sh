@@ -10,8 +10,9 @@ prebuilt=${2:-}
 
 if [ -z "$prebuilt" ]; then
     host=$(rustc -vV | sed -n 's/^host: //p')
+    # Randomness by system call: where the binary is static it would be read from /dev/urandom, which not every root has.
     # Names and line tables, which are most of a release build, are left out: a panic names its place without them.
-    RUSTFLAGS='-C target-feature=+crt-static' CARGO_PROFILE_RELEASE_STRIP=symbols \
+    RUSTFLAGS='-C target-feature=+crt-static --cfg getrandom_backend="linux_getrandom"' CARGO_PROFILE_RELEASE_STRIP=symbols \
         cargo build --locked --release --package zookube-node --target "$host"
     prebuilt=target/$host/release
     cargo run --locked --quiet --package xtask -- sbom "$prebuilt/zookube.cdx.json"

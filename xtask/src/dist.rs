@@ -125,6 +125,8 @@ fn build(metadata: &Metadata) -> Result<Vec<Program>> {
     let cargo_home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
     let cargo_home = cargo_home.or_else(|| std::env::home_dir().map(|home| home.join(".cargo")));
     let mut flags = vec!["-Ctarget-feature=+crt-static".to_owned()];
+    // Static, the system call is not looked for, and /dev/urandom is not there in every root directory.
+    flags.push("--cfg=getrandom_backend=\"linux_getrandom\"".to_owned());
     // A panic's message has the path of its source: no machine's layout belongs into a program.
     flags.push(format!("--remap-path-prefix={}=/zookube", root().display()));
     if let Some(home) = cargo_home {
