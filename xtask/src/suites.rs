@@ -93,7 +93,7 @@ impl Suite {
         self.name == word || self.name.strip_prefix(word).is_some_and(|rest| rest.starts_with('/'))
     }
 
-    /// Whether it needs a container engine, and starts one where none answers: only for those who ask for it.
+    /// Whether it needs a container engine, and starts one where none answers.
     pub fn starts_an_engine(&self) -> bool {
         self.package == containers::PACKAGE
     }

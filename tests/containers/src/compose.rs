@@ -41,16 +41,19 @@ impl Program {
         }
     }
 
+    /// Runs it with `arguments`.
+    pub fn run(self, arguments: &[&str]) -> Said {
+        let mut command = self.command();
+        command.args(arguments);
+        external::run(command, "", CALL)
+    }
+
     /// Those that this machine has.
     ///
     /// # Panics
     /// When it has none.
     pub fn all() -> Vec<Self> {
-        let is_there = |program: &Self| {
-            let mut command = program.command();
-            command.arg("version");
-            external::run(command, "", CALL).success
-        };
+        let is_there = |program: &Self| program.run(&["version"]).success;
         let found: Vec<Self> = [Self::V2, Self::V1].into_iter().filter(is_there).collect();
         assert!(!found.is_empty(), "neither `docker compose` nor `docker-compose` is there: run `cargo xtask setup`");
         found

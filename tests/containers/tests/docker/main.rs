@@ -11,3 +11,4 @@ mod image;
 mod lab;
 mod memory;
 mod names;
+mod official;
