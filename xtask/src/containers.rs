@@ -21,13 +21,20 @@ struct Root {
     name: &'static str,
     /// Debian's packages beyond the smallest system.
     packages: &'static str,
+    /// The repository's files that the rest is made from.
+    sources: &'static [&'static str],
     /// Copies the rest into the root.
     furnish: fn(&Path) -> Result<()>,
 }
 
 const ROOTS: &[Root] = &[
-    Root { name: "client", packages: "python3", furnish: add_kazoo },
-    Root { name: "apache-base", packages: "default-jre-headless", furnish: add_apache },
+    Root { name: "client", packages: "python3", sources: &["tests/compat/requirements.txt"], furnish: add_kazoo },
+    Root {
+        name: "apache-base",
+        packages: "default-jre-headless",
+        sources: &["tests/apache/pom.xml", "tests/apache/logback.xml", "tests/apache/zkCli.sh"],
+        furnish: add_apache,
+    },
 ];
 
 /// Where Apache's distribution is in its official image, as far as the jars' version goes.
@@ -67,8 +74,8 @@ impl Root {
     }
 
     fn recipe(&self) -> String {
-        let of = |file: &str| fs::read_to_string(root().join(file)).unwrap_or_default();
-        format!("{}\n{}{}", self.packages, of("tests/compat/requirements.txt"), of("tests/apache/pom.xml"))
+        let of = |file: &&str| fs::read_to_string(root().join(file)).unwrap_or_default();
+        format!("{}\n{}", self.packages, self.sources.iter().map(of).collect::<String>())
     }
 
     fn is_complete(&self) -> bool {
@@ -149,9 +156,10 @@ fn add_kazoo(dir: &Path) -> Result<()> {
 fn add_apache(dir: &Path) -> Result<()> {
     let home = dir.join(APACHE_HOME);
     copy_tree(&root().join(".cache/apache/lib"), &home.join("lib"))?;
-    fs::create_dir_all(home.join("conf")).with_context(|| format!("create {}", home.display()))?;
-    let logging = home.join("conf/logback.xml");
-    fs::copy(root().join("tests/apache/logback.xml"), &logging)
-        .with_context(|| format!("write {}", logging.display()))?;
+    for (from, to) in [("logback.xml", "conf/logback.xml"), ("zkCli.sh", "bin/zkCli.sh")] {
+        let to = home.join(to);
+        fs::create_dir_all(to.parent().unwrap_or(&home)).with_context(|| format!("create {}", home.display()))?;
+        fs::copy(root().join("tests/apache").join(from), &to).with_context(|| format!("write {}", to.display()))?;
+    }
     Ok(())
 }

@@ -52,7 +52,7 @@ impl Flavour {
         let builder = format!("BUILDER_IMAGE={}", client_image());
         let mut arguments = vec!["build", "--quiet", "--force-rm", "--network", "none", "--tag", &image];
         arguments.extend(["--target", self.word(), "--build-arg", &builder, "--build-arg", "PREBUILT=prebuilt"]);
-        let base = (self == Self::Apache).then(|| format!("APACHE_IMAGE={}", apache_base(engine)));
+        let base = (self == Self::Apache).then(|| format!("APACHE_IMAGE={}", apache_base()));
         if let Some(base) = &base {
             arguments.extend(["--build-arg", base]);
         }
@@ -73,8 +73,15 @@ pub fn client_image() -> &'static str {
 }
 
 /// Java and Apache's distribution, laid out as in the official image.
-fn apache_base(engine: &Engine) -> String {
-    import(engine, "apache-base", &["PATH=/usr/sbin:/usr/bin:/sbin:/bin:/apache-zookeeper-3.9.5-bin/bin"])
+///
+/// # Panics
+/// When it cannot be made.
+pub fn apache_base() -> &'static str {
+    static IMAGE: OnceLock<String> = OnceLock::new();
+    IMAGE.get_or_init(|| {
+        let path = "PATH=/usr/sbin:/usr/bin:/sbin:/bin:/apache-zookeeper-3.9.5-bin/bin";
+        import(engine(), "apache-base", &[path])
+    })
 }
 
 /// An image from the root file system of that name.

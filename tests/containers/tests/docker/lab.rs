@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use containers::compose::{Lab, Program};
 use containers::container::{Container, PATIENCE, Run};
 use containers::engine::{engine, unique_name};
-use containers::images::{Flavour, client_image};
+use containers::images::{Flavour, apache_base, client_image};
 use containers::trio::role_at;
 use support::external::{self, Said};
 use support::session::{Mode, Session};
@@ -101,16 +101,23 @@ fn scaling_a_server_is_refused() {
     }
 }
 
-/// What the image itself can tell about the lab: a server about itself and its peers, a client about each server.
+/// What can be asked in the lab: a server about itself and its peers, and the ensemble with Apache's shell.
 #[test]
 fn the_lab_answers_questions() {
     engine();
     let lab = Lab::new(Program::all()[0], Flavour::Zookube);
     lab.up();
     lab.wait_settled();
-    for name in ["zk1", "zk2", "zk3"] {
-        let said = lab.compose_with(&["run", "--rm", "client"], &[("ASK", name)]);
-        assert!(said.success && said.text.contains(&format!("healthy: {name}:2181")), "{}", said.text);
+    for (id, name) in (1..).zip(["zk1", "zk2", "zk3"]) {
+        let said = lab.server(id).exec(&["zookube-node", "health"]);
+        assert!(said.success && said.text.contains("healthy: "), "{name}: {}", said.text);
+    }
+    let client = [("ZOOKUBE_CLIENT_IMAGE", apache_base())];
+    for (words, answer) in
+        [(&["create", "/by-hand", "1"][..], "Created /by-hand"), (&["ls", "/"], "[by-hand, zookeeper]")]
+    {
+        let said = lab.compose_with(&[&["run", "--rm", "-T", "client"], words].concat(), &client);
+        assert!(said.success && said.text.contains(answer), "{words:?}: {}", said.text);
     }
     let doctor = lab.server(1).exec(&["zookube-node", "doctor"]);
     println!("{}", doctor.text);

@@ -60,7 +60,9 @@ impl Stack {
 
     /// Where a service's clients connect.
     fn addr(&self, service: &str) -> SocketAddr {
-        let id = self.compose(&["ps", "--quiet", service]).expect_success("compose ps");
+        let said = self.compose(&["ps", "--quiet", service]).expect_success("compose ps");
+        // Before the id v2 says what it thinks of `version`.
+        let id = said.lines().last().unwrap_or_default();
         let state = Container::borrowed(id.trim()).inspect();
         let networks = state["NetworkSettings"]["Networks"].as_object().cloned().unwrap_or_default();
         let ip = networks.values().find_map(|network| network["IPAddress"].as_str()?.parse::<IpAddr>().ok());
