@@ -8,7 +8,10 @@ pub mod zk_server;
 
 use std::path::PathBuf;
 
-use crate::config::{Config, ConfigError, Environment, LoadOptions, Overrides, Warning};
+use crate::config::{
+    self as configuration, Config, ConfigError, Environment, Implementation, LoadOptions, Overrides, Warning,
+};
+use crate::engine::Engine;
 use crate::exit::{self, Fatal};
 
 /// Where a command finds the configuration.
@@ -29,11 +32,21 @@ impl ConfigArgs {
     /// The arguments together with the environment of this process.
     #[must_use]
     pub fn options(&self) -> LoadOptions {
+        let environment = Environment::of_process();
+        // A name that is no engine is refused where one is started.
+        let server = Engine::chosen(None, &environment).map_or(Implementation::Zookube, Engine::implementation);
         LoadOptions {
             file: self.config.clone(),
             overrides: Overrides { keys: self.set.clone(), myid: self.myid.clone() },
-            environment: Environment::of_process(),
+            environment,
+            server,
         }
+    }
+
+    /// The arguments for this engine, whatever the environment says of it.
+    #[must_use]
+    pub fn options_for(&self, engine: Engine) -> LoadOptions {
+        LoadOptions { server: engine.implementation(), ..self.options() }
     }
 
     /// Reads the configuration.
@@ -41,16 +54,16 @@ impl ConfigArgs {
     /// # Errors
     /// Everything that is wrong with it, at once.
     pub fn read(&self) -> Result<(Config, Vec<Warning>), ConfigError> {
-        crate::config::load(&self.options())
+        configuration::load(&self.options())
     }
 
-    /// Reads the configuration and logs its warnings.
+    /// Reads the configuration for this program's own server and logs its warnings.
     ///
     /// # Errors
     /// Everything that is wrong with it, at once, with the exit code for it.
     pub fn load(&self) -> Result<Config, Fatal> {
-        let (config, warnings) =
-            self.read().map_err(|error| Fatal::new(exit::INVALID_INVOCATION, error.to_string()))?;
+        let (config, warnings) = configuration::load(&self.options_for(Engine::Zookube))
+            .map_err(|error| Fatal::new(exit::INVALID_INVOCATION, error.to_string()))?;
         for warning in warnings {
             tracing::warn!("{warning}");
         }

@@ -1,7 +1,7 @@
 //! `zookube-node run`: a server, by this program's engine or by a stock Apache ZooKeeper beneath it.
 
 use crate::commands::ConfigArgs;
-use crate::config::Environment;
+use crate::config::{self, Environment};
 use crate::engine::{Engine, apache};
 use crate::exit::{self, Fatal};
 use crate::server;
@@ -33,7 +33,7 @@ pub fn run(arguments: &RunArgs) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Engine::Apache => {
-            let read = arguments.config.read();
+            let read = config::load(&arguments.config.options_for(engine));
             let (config, warnings) = read.map_err(|error| Fatal::new(exit::INVALID_INVOCATION, error.to_string()))?;
             for warning in warnings.iter().filter(|warning| !warning.is_only_here()) {
                 tracing::warn!("{warning}");

@@ -16,7 +16,9 @@ use super::origin::Origin;
 use super::peers::Template;
 use super::problem::{Place, Report};
 use super::source::{self, Located};
-use super::{Config, LoadOptions, Mode, Settings, container, host_name, own_line, session_timeout_bounds_ms};
+use super::{
+    Config, Implementation, LoadOptions, Mode, Settings, container, host_name, own_line, session_timeout_bounds_ms,
+};
 
 /// The file's keys, each on its own right or wrong, before they are compared with each other.
 pub(super) struct Draft {
@@ -86,7 +88,9 @@ impl Draft {
                 }
             }
             Disposition::Refused { unless, reason } => {
-                if !is_among(unless) {
+                if report.server == Implementation::Apache {
+                    report.no_effect(&entry.key, &entry.place, reason);
+                } else if !is_among(unless) {
                     let remedy = match unless {
                         [value] => format!(" or set it to {value}"),
                         _ => String::new(),

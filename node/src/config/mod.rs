@@ -72,6 +72,18 @@ pub struct LoadOptions {
     pub overrides: Overrides,
     /// The environment variables and the host's name.
     pub environment: Environment,
+    /// Whose server it is for.
+    pub server: Implementation,
+}
+
+/// Whose server a configuration is for: what one refuses the other may do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Implementation {
+    /// This program.
+    #[default]
+    Zookube,
+    /// A stock Apache ZooKeeper, which gets every key that this program does not know or does not do.
+    Apache,
 }
 
 /// How the server runs.
@@ -118,7 +130,7 @@ pub struct Config {
 /// # Errors
 /// Everything that is wrong, at once.
 pub fn load(options: &LoadOptions) -> Result<(Config, Vec<Warning>), ConfigError> {
-    let mut report = Report::default();
+    let mut report = Report { server: options.server, ..Report::default() };
     let Some(origin) = origin::read(options, &mut report) else {
         return Err(ConfigError { problems: report.problems });
     };
@@ -134,7 +146,8 @@ impl Config {
     /// Everything that is wrong, at once.
     pub fn load(path: &Path, overrides: &Overrides) -> Result<(Config, Vec<Warning>), ConfigError> {
         let environment = Environment::default();
-        load(&LoadOptions { file: Some(path.to_owned()), overrides: overrides.clone(), environment })
+        let (file, overrides) = (Some(path.to_owned()), overrides.clone());
+        load(&LoadOptions { file, overrides, environment, server: Implementation::Zookube })
     }
 
     /// The directory of snapshots and `myid`.

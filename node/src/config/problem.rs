@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::Implementation;
+
 /// Where a value comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
@@ -115,6 +117,8 @@ impl fmt::Display for ConfigError {
 /// Collects while a configuration is read, so that all its errors are shown at once.
 #[derive(Debug, Default)]
 pub(super) struct Report {
+    /// Whose server the configuration is for.
+    pub(super) server: Implementation,
     pub(super) problems: Vec<Problem>,
     pub(super) warnings: Vec<Warning>,
 }

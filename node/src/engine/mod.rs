@@ -2,7 +2,7 @@
 
 pub mod apache;
 
-use crate::config::Environment;
+use crate::config::{Environment, Implementation};
 use crate::exit::{self, Fatal};
 use clap::ValueEnum;
 
@@ -19,6 +19,15 @@ pub enum Engine {
 }
 
 impl Engine {
+    /// Whose server it starts.
+    #[must_use]
+    pub fn implementation(self) -> Implementation {
+        match self {
+            Engine::Zookube => Implementation::Zookube,
+            Engine::Apache => Implementation::Apache,
+        }
+    }
+
     /// The engine asked for: by the argument, else by `ZOOKUBE_ENGINE`, else this program.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! What a stock server is given to read.
 
 use super::*;
-use crate::config::{Environment, LoadOptions, Overrides, load};
+use crate::config::{Environment, Implementation, LoadOptions, Overrides, load};
 
 fn installation(has_metrics: bool) -> Installation {
     Installation {
@@ -16,7 +16,8 @@ fn installation(has_metrics: bool) -> Installation {
 fn from_environment(variables: &[(&str, &str)]) -> Config {
     let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let environment = Environment { variables, host_name: Some("zk2".to_owned()) };
-    let options = LoadOptions { file: None, overrides: Overrides::default(), environment };
+    let (overrides, server) = (Overrides::default(), Implementation::Apache);
+    let options = LoadOptions { file: None, overrides, environment, server };
     load(&options).map_err(|error| error.to_string()).unwrap().0
 }
 
@@ -71,4 +72,13 @@ fn values_survive_javas_reader() {
     let mut lines = Lines::default();
     lines.put("a", "c:\\d ü");
     assert_eq!(lines.0, "a=c:\\\\d \\u00fc\n");
+}
+
+/// What this program cannot do is refused by it alone.
+#[test]
+fn keys_that_only_apache_can_do_reach_it() {
+    let config = from_environment(&[("ZOO_CFG_EXTRA", "sslQuorum=true ssl.quorum.keyStore.location=/keys/zk.jks")]);
+    let (text, properties) = render(&config, &installation(true));
+    let given = |key: &str| text.contains(&format!("{key}=")) || properties.iter().any(|(name, _)| name.ends_with(key));
+    assert!(given("sslQuorum") && given("ssl.quorum.keyStore.location"), "{text}\n{properties:?}");
 }
