@@ -341,7 +341,9 @@ impl ClientTask {
             Ending::Ordered(End::Overflow) => {
                 tracing::warn!(%peer, %session, "close client connection: it does not read what it is sent");
             }
-            Ending::Ordered(End::Close(CloseReason::SessionClosed | CloseReason::NotServing)) => {
+            Ending::Ordered(End::Close(
+                CloseReason::SessionClosed | CloseReason::NotServing | CloseReason::NotReadOnlyClient,
+            )) => {
                 tracing::debug!(%peer, %session, "close client connection: {ending}");
             }
             Ending::Ordered(End::Close(reason)) => {

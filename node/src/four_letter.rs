@@ -43,8 +43,10 @@ pub fn answer(bytes: WordBytes, argument: &[u8], shared: &Shared) -> String {
         Word::Gtmk => TRACE_MASK.load(Relaxed).to_string(),
         Word::Stmk => set_trace_mask(argument),
         Word::TelnetClose => String::new(),
-        word if shared.serving.load(Relaxed) => answer_while_serving(word, shared),
-        Word::Isro => "null".to_owned(),
+        // Whoever looks for a server that takes writes must not be sent to a leader that takes no clients.
+        Word::Isro => is_read_only(shared).to_owned(),
+        // Apache says nothing of a leader that takes no clients, so that nobody can tell it from one that is stuck.
+        word if shared.serving.load(Relaxed) || shared.leads_without_clients() => answer_while_serving(word, shared),
         // Apache prints this one without a newline (`DigestCommand`).
         Word::Hash => NOT_SERVING.to_owned(),
         _ => format!("{NOT_SERVING}\n"),
@@ -52,7 +54,20 @@ pub fn answer(bytes: WordBytes, argument: &[u8], shared: &Shared) -> String {
 }
 
 fn allows(shared: &Shared, word: Word) -> bool {
-    Whitelist::parse(&shared.config.settings.four_letter_words).allows(word)
+    let settings = &shared.config.settings;
+    // Clients that read from a read-only server ask the others with `isro` whether they take writes.
+    (word == Word::Isro && settings.read_only_mode_enabled)
+        || Whitelist::parse(&settings.four_letter_words).allows(word)
+}
+
+/// `isro`. The core's status follows behind the switch that lets clients in: what it does not know yet is not guessed.
+fn is_read_only(shared: &Shared) -> &'static str {
+    match shared.status().mode {
+        _ if !shared.serving.load(Relaxed) => "null",
+        "looking" => "null",
+        "read-only" => "ro",
+        _ => "rw",
+    }
 }
 
 fn set_trace_mask(argument: &[u8]) -> String {
@@ -84,7 +99,6 @@ fn answer_while_serving(word: Word, shared: &Shared) -> String {
             let log = shared.tree.read().digest_log();
             text::hash(&log.iter().map(|entry| (entry.zxid, entry.digest)).collect::<Vec<_>>())
         }
-        Word::Isro => "rw".to_owned(),
         Word::Crst => {
             for conn in shared.registry.list() {
                 conn.stats.reset();
@@ -95,7 +109,7 @@ fn answer_while_serving(word: Word, shared: &Shared) -> String {
             shared.stats.reset();
             "Server stats reset.\n".to_owned()
         }
-        Word::Ruok | Word::Envi | Word::Gtmk | Word::Stmk | Word::TelnetClose => String::new(),
+        Word::Ruok | Word::Envi | Word::Gtmk | Word::Stmk | Word::TelnetClose | Word::Isro => String::new(),
     }
 }
 

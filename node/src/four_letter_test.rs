@@ -7,9 +7,14 @@ use tree::{Tree, TreeSettings};
 
 /// A standalone server that serves nobody yet, with this whitelist.
 fn shared(whitelist: &str) -> (tempfile::TempDir, Shared) {
+    shared_with(whitelist, "")
+}
+
+/// The same with more lines in its configuration.
+fn shared_with(whitelist: &str, more: &str) -> (tempfile::TempDir, Shared) {
     let dir = tempfile::TempDir::new().expect("a directory");
     let path = dir.path().join("zoo.cfg");
-    let text = format!("dataDir={}\nclientPort=2181\n4lw.commands.whitelist={whitelist}\n", dir.path().display());
+    let text = format!("dataDir={}\nclientPort=2181\n4lw.commands.whitelist={whitelist}\n{more}", dir.path().display());
     std::fs::write(&path, text).expect("written");
     let (config, _) = Config::load(&path, &Overrides::default()).expect("a good configuration");
     let tree = Arc::new(RwLock::new(Tree::new(TreeSettings::default())));
@@ -66,6 +71,41 @@ fn a_server_that_serves_answers_every_word() {
     assert!(answer(*b"srvr", &[], &shared).contains("\nMode: standalone\nNode count: 5\n"));
     assert_eq!(answer(*b"isro", &[], &shared), "rw");
     assert_eq!(answer(*b"wchs", &[], &shared), "0 connections watching 0 paths\nTotal watches:0\n");
+}
+
+fn is_in_mode(shared: &Shared, mode: &'static str) {
+    shared.publish(replica::Status { mode, serving: true, ..replica::Status::default() });
+}
+
+#[test]
+fn a_server_that_can_only_be_read_says_so() {
+    let (_dir, shared) = shared_with("srvr,stat", "readonlymode.enabled=true\n");
+    assert_eq!(answer(*b"isro", &[], &shared), "null", "the setting allows the word, whatever the list says");
+    shared.serving.store(true, Relaxed);
+    is_in_mode(&shared, "looking");
+    assert_eq!(answer(*b"isro", &[], &shared), "null", "it has begun to serve and not said how");
+    is_in_mode(&shared, "read-only");
+    assert_eq!(answer(*b"isro", &[], &shared), "ro");
+    for word in [b"srvr", b"stat"] {
+        let text = answer(*word, &[], &shared);
+        let second = text.lines().nth(1);
+        assert_eq!(second, Some("READ-ONLY mode; serving only read-only clients"), "{text}");
+        assert!(text.contains("\nMode: read-only\n"), "{text}");
+    }
+    is_in_mode(&shared, "follower");
+    assert_eq!(answer(*b"isro", &[], &shared), "rw");
+    assert!(!answer(*b"srvr", &[], &shared).contains("READ-ONLY"));
+}
+
+#[test]
+fn a_leader_that_takes_no_clients_answers_words_all_the_same() {
+    let (_dir, shared) = shared_with("*", "leaderServes=no\n");
+    is_in_mode(&shared, "follower");
+    assert_eq!(answer(*b"srvr", &[], &shared), format!("{NOT_SERVING}\n"), "a follower that does not serve is none");
+    is_in_mode(&shared, "leader");
+    assert!(answer(*b"srvr", &[], &shared).contains("\nMode: leader\n"));
+    assert!(answer(*b"mntr", &[], &shared).contains("\nzk_server_state\tleader\n"));
+    assert_eq!(answer(*b"isro", &[], &shared), "null");
 }
 
 #[test]

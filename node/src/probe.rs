@@ -65,6 +65,14 @@ pub enum Finding {
     },
 }
 
+impl Finding {
+    /// Whether it serves nobody but clients that only read.
+    #[must_use]
+    pub fn is_read_only(&self) -> bool {
+        matches!(self, Finding::Serving { mode: Some(mode) } if mode == "read-only")
+    }
+}
+
 /// Asks the server once; takes no longer than `within`, whatever the network or the name service does.
 #[must_use]
 pub fn ask(target: &Target, within: Duration) -> Finding {

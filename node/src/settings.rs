@@ -7,6 +7,7 @@ use crate::recovery::{ConfigNode, Recovery};
 use crate::resolve::{Resolver, ResolverSettings};
 use crate::shared::ClientLimits;
 use crate::snapshots::SnapshotSettings;
+use replica::LocalSessions;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +20,8 @@ use wire::{ServerId, Zxid};
 const STANDALONE_SID: ServerId = ServerId(1);
 /// `forceSync` is always yes here: an acknowledged write is on disk.
 const FORCE_SYNC: ForceSync = ForceSync::Yes;
+/// The least time that a server looks for a leader before it serves reads without one (`QuorumPeer.run`).
+const READ_ONLY_AFTER_MS_MIN: i64 = 2000;
 
 fn duration_ms(ms: i64) -> Duration {
     Duration::from_millis(u64::try_from(ms).unwrap_or(0))
@@ -168,6 +171,12 @@ pub fn replica(config: &Config) -> replica::Settings {
         },
         skip_acl: settings.skip_acl,
         leader_serves: settings.leader_serves,
+        read_only_after_ms: settings.read_only_mode_enabled.then(|| settings.tick_time_ms.max(READ_ONLY_AFTER_MS_MIN)),
+        local_sessions: match (settings.local_sessions_enabled, settings.local_sessions_upgrading_enabled) {
+            (false, _) => LocalSessions::Never,
+            (true, false) => LocalSessions::Always,
+            (true, true) => LocalSessions::UntilEphemeral,
+        },
         container_check_interval_ms: settings.container_check_interval_ms,
         container_max_per_minute: count(settings.container_max_per_minute),
         container_never_used_ms_max: settings.container_never_used_ms_max,
@@ -216,5 +225,37 @@ pub fn links(config: &Config, recovery: &Recovery, resolver: &Resolver) -> LinkS
         data_bytes_max: record_bytes_max(config),
         recovery: recovery.clone(),
         resolver: resolver.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Overrides;
+
+    fn replica_of(lines: &str) -> replica::Settings {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("zoo.cfg");
+        let text = format!("dataDir={}\nclientPort=2181\n{lines}", dir.path().display());
+        std::fs::write(&path, text).unwrap();
+        replica(&Config::load(&path, &Overrides::default()).unwrap().0)
+    }
+
+    #[test]
+    fn reads_without_a_leader_are_served_after_two_seconds_or_a_tick_where_that_is_wanted() {
+        let check = |lines: &str, expected| assert_eq!(replica_of(lines).read_only_after_ms, expected, "{lines}");
+        check("", None);
+        check("readonlymode.enabled=false\n", None);
+        check("readonlymode.enabled=true\ntickTime=500\n", Some(2000));
+        check("readonlymode.enabled=true\ntickTime=6000\n", Some(6000));
+    }
+
+    #[test]
+    fn sessions_are_local_only_where_that_is_wanted() {
+        let check = |lines: &str, expected| assert_eq!(replica_of(lines).local_sessions, expected, "{lines}");
+        check("", LocalSessions::Never);
+        check("localSessionsUpgradingEnabled=true\n", LocalSessions::Never);
+        check("localSessionsEnabled=true\n", LocalSessions::Always);
+        check("localSessionsEnabled=true\nlocalSessionsUpgradingEnabled=true\n", LocalSessions::UntilEphemeral);
     }
 }

@@ -178,6 +178,12 @@ impl Shared {
         self.status.lock().clone()
     }
 
+    /// Whether this server leads and, as `leaderServes=no` has it, takes no clients for that reason.
+    #[must_use]
+    pub fn leads_without_clients(&self) -> bool {
+        !self.config.settings.leader_serves && self.status().mode == "leader"
+    }
+
     /// The last applied zxid as last published.
     #[must_use]
     pub fn last_zxid(&self) -> Zxid {

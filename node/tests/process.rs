@@ -6,7 +6,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Output, Stdio};
-use support::{Client, PATIENCE, Server, create, free_port, program, wait_for};
+use support::{Client, PATIENCE, Server, close, create, free_port, get, program, set, wait_for};
 
 /// Runs the program to its end.
 fn call(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
@@ -162,4 +162,57 @@ fn metrics_are_published_where_the_provider_is_named() {
         assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("\r\n\r\nok\n"), "{answer}");
     }
     assert!(http_get(port, "/nothing").expect("an answer").starts_with("HTTP/1.1 404 "));
+}
+
+const PROVIDER: &str = "metricsProvider.className=org.apache.zookeeper.metrics.prometheus.PrometheusMetricsProvider\n";
+
+#[test]
+fn a_leader_that_takes_no_clients_is_healthy_and_ready() {
+    let port = free_port();
+    let server = Server::begin(&format!(
+        "{PROVIDER}metricsProvider.httpPort={port}\nstandaloneEnabled=false\ninitLimit=10\nsyncLimit=5\nleaderServes=no\n"
+    ));
+    let leads = || server.word("srvr").contains("\nMode: leader\n").then_some(());
+    wait_for("the server to lead", leads);
+    assert!(Client::connect(server.client_port).is_none());
+    assert_eq!(server.word("isro"), "null", "a client that looks for a server to write to goes on looking");
+    let health = call(&["health", "--config", &zoo_cfg(&server)], &[]);
+    assert_eq!(health.status.code(), Some(0), "{health:?}");
+    assert!(text(&health.stdout).ends_with(" leads, and so serves no clients (leaderServes=no)\n"), "{health:?}");
+    let ready = wait_for("the metrics port", || http_get(port, "/readyz"));
+    assert!(ready.starts_with("HTTP/1.1 200 OK\r\n"), "{ready}");
+}
+
+#[test]
+fn a_server_without_its_quorum_can_be_read_where_that_is_allowed() {
+    let port = free_port();
+    let others: String =
+        (2..=3).map(|sid| format!("server.{sid}=127.0.0.1:{}:{}\n", free_port(), free_port())).collect();
+    let server = Server::begin(&format!(
+        "{PROVIDER}metricsProvider.httpPort={port}\ninitLimit=10\nsyncLimit=5\nreadonlymode.enabled=true\n{others}"
+    ));
+    wait_for("read-only mode", || (server.word("isro") == "ro").then_some(()));
+    assert!(Client::connect(server.client_port).is_none(), "it has not agreed to that");
+    let (mut client, only) = Client::connect_read_only(server.client_port).expect("a session");
+    assert!(only);
+    let read_root = |xid| get(xid, "/", false);
+    client.send(&[read_root(1), create(2, "/a", b""), read_root(3), set(4, "/", b""), read_root(5), close(6)]);
+    let replies: Vec<(i32, i32)> = (0..6).map(|_| client.reply()).map(|reply| (reply.xid, reply.error)).collect();
+    assert_eq!(replies, [(1, 0), (2, -119), (3, 0), (4, -119), (5, 0), (6, 0)], "each in its place (I7)");
+    assert!(client.is_closed());
+
+    let config = zoo_cfg(&server);
+    let health = call(&["health", "--config", &config], &[]);
+    assert_eq!(health.status.code(), Some(1), "{health:?}");
+    assert!(text(&health.stdout).contains("serves read-only clients and no others"), "{health:?}");
+    assert!(call(&["health", "--live", "--config", &config], &[]).status.success());
+    let status = call(&["zkServer.sh", "status", &config], &[]);
+    assert!(text(&status.stdout).ends_with("Mode: read-only\n"), "{status:?}");
+    let ready = wait_for("the metrics port", || http_get(port, "/readyz"));
+    assert!(ready.starts_with("HTTP/1.1 503 ") && ready.contains("only read-only clients are served"), "{ready}");
+    let page = http_get(port, "/metrics").expect("an answer");
+    assert!(page.contains("\nzookube_server_state{state=\"read-only\"} 1\n"), "{page}");
+    let (_reader, _) = Client::connect_read_only(server.client_port).expect("a session");
+    assert!(server.word("dump").contains("Local Session Sets (1)/(1):\n"), "{}", server.word("dump"));
+    assert!(server.word("mntr").contains("\nzk_local_sessions\t1\n"));
 }

@@ -25,6 +25,10 @@ impl Replica {
             out.push(Action::CloseConn { conn, reason: CloseReason::NotServing });
             return;
         }
+        if self.is_read_only() && request.read_only != Some(true) {
+            out.push(Action::CloseConn { conn, reason: CloseReason::NotReadOnlyClient });
+            return;
+        }
         if request.last_zxid_seen > self.tree.read().last_zxid() {
             // No response: the client must not take this server's older view for an answer (I8).
             out.push(Action::CloseConn { conn, reason: CloseReason::ClientAhead });
@@ -35,14 +39,18 @@ impl Replica {
         let mut state = Conn {
             session: request.session,
             timeout_ms,
-            read_only_field: request.read_only.map(|_| false),
+            read_only_field: request.read_only.map(|_| self.is_read_only()),
             handshake: Handshake::Creating,
             pending: VecDeque::new(),
         };
         if request.session == SessionId::NONE {
             state.session = SessionId(self.next_session);
             self.next_session += 1;
-            self.create_session(now, conn, state, &identities, out);
+            if self.local.is_some() {
+                self.create_local_session(now, conn, state, out);
+            } else {
+                self.create_session(now, conn, state, &identities, out);
+            }
         } else {
             self.attach(now, conn, state, &request.password, out);
         }
@@ -66,12 +74,29 @@ impl Replica {
 
     fn attach(&mut self, now: Now, conn: ConnId, mut state: Conn, password: &[u8], out: &mut Vec<Action>) {
         let Conn { session, timeout_ms, read_only_field, .. } = state;
+        if self.is_read_only() && self.tree.read().has_session(session) {
+            // Whether it still lives cannot be told here, and the ephemerals that it may own must not outlive it unseen.
+            out.push(Action::CloseConn { conn, reason: CloseReason::GlobalSession });
+            return;
+        }
         self.conns.close_session_conn(session, CloseReason::SessionMoved, out);
         if !Password::matches(session, password) {
             refuse(conn, read_only_field, out);
             return;
         }
         self.status.counters.revalidations += 1;
+        if let Some(local) = &mut self.local {
+            let is_here = local.sessions_mut().touch(now.mono, session, Some(timeout_ms));
+            if is_here {
+                state.handshake = Handshake::Done;
+                self.conns.add(conn, state, out);
+                self.welcome(conn, out);
+                return;
+            } else if self.is_read_only() {
+                refuse(conn, read_only_field, out);
+                return;
+            }
+        }
         let leader_link = self.leader_link();
         match (&mut self.tracker, leader_link) {
             (Some(tracker), _) => {
@@ -123,7 +148,7 @@ impl Replica {
         }
     }
 
-    fn welcome(&mut self, conn: ConnId, out: &mut Vec<Action>) {
+    pub(crate) fn welcome(&mut self, conn: ConnId, out: &mut Vec<Action>) {
         let Some(state) = self.conns.get_mut(conn) else { return };
         let Conn { session, timeout_ms, read_only_field, .. } = *state;
         let response = ConnectResponse {

@@ -5,7 +5,7 @@ use bytes::{Bytes, BytesMut};
 use std::collections::{HashMap, VecDeque};
 use tree::ConnId;
 use wire::client::{OpCode, RequestHeader};
-use wire::{SessionId, Xid};
+use wire::{ErrorCode, SessionId, Xid};
 
 /// A request that has not been answered.
 #[derive(Debug)]
@@ -16,6 +16,13 @@ pub enum Pending {
         xid: Xid,
         /// The operation.
         opcode: OpCode,
+        /// What is answered where the transaction turns out to be an error: this server knows why, the leader does not.
+        refusal: Option<ErrorCode>,
+    },
+    /// closeSession of a session that only this server knows.
+    LocalClose {
+        /// The client's number of it.
+        xid: Xid,
     },
     /// A read behind a write.
     Read {

@@ -150,6 +150,10 @@ pub enum CloseReason {
     BadRequest,
     /// The session was refused (expired, wrong password); the refusal was sent.
     Refused,
+    /// This server can only be read, and the client did not say that it would be content with that.
+    NotReadOnlyClient,
+    /// This server can only be read, and the session is one that only the ensemble may decide about.
+    GlobalSession,
 }
 
 /// Something to do, in the order given.
@@ -257,12 +261,22 @@ pub enum ServingRole {
     Follower,
     /// As an observer.
     Observer,
+    /// Without a leader: reads only, for clients that agreed to that.
+    ReadOnly,
+}
+
+impl ServingRole {
+    /// Whether what is served is the ensemble's history, rather than what this server alone has of it.
+    #[must_use]
+    pub fn is_in_quorum(self) -> bool {
+        self != ServingRole::ReadOnly
+    }
 }
 
 /// What the outside may show of a server (four-letter words, the lab, metrics): a copy, taken between two inputs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Status {
-    /// `standalone`, `leader`, `follower`, `observer`, or `looking`.
+    /// `standalone`, `leader`, `follower`, `observer`, `read-only`, or `looking`.
     pub mode: &'static str,
     /// Whether clients are served.
     pub serving: bool,
@@ -286,6 +300,8 @@ pub struct Status {
     pub proposal_bytes: [i64; 3],
     /// Leader and standalone: sessions by the time they expire, monotonic ms: for `dump`.
     pub session_buckets: Vec<(Millis, Vec<SessionId>)>,
+    /// The same for the sessions that only this server knows; `None` where there can be none.
+    pub local_session_buckets: Option<Vec<(Millis, Vec<SessionId>)>>,
     /// Whether memory is short: a leader and a standalone server then refuse what makes the tree grow.
     pub is_short_of_memory: bool,
     /// Counters: proposals, commits, elections (looking), snapshots sent, diffs sent.

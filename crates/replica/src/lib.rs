@@ -9,8 +9,10 @@ mod conns;
 mod forward;
 pub mod io;
 pub mod limits;
+mod local;
 mod memory;
 mod pipeline;
+mod read_only;
 mod reaper;
 mod replica;
 mod schedule;
@@ -21,6 +23,6 @@ mod tracker;
 
 pub use io::{Action, CloseReason, Counters, Identities, Input, Memory, Now, ServingRole, Status};
 pub use replica::{EventSink, Replica, SharedTree};
-pub use settings::{Mode, Recovered, Settings};
+pub use settings::{LocalSessions, Mode, Recovered, Settings};
 pub use tracker::{Owner, Refusal, SessionTracker};
 pub use tree::GrowthRoom;

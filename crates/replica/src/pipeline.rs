@@ -6,6 +6,7 @@
 
 use crate::conns::{Pending, reply};
 use crate::io::{Action, CloseReason, Identities, Now};
+use crate::local::LocalTracker;
 use crate::replica::{Engine, Replica};
 use crate::tracker::{Owner, Refusal, SessionTracker};
 use bytes::Bytes;
@@ -13,7 +14,7 @@ use planted::Bug;
 use tree::{ConnId, ReadContext, Tree, TxnResult, WriteRequest, encode_write_reply};
 use wire::client::{OpCode, RequestHeader};
 use wire::txn::{Txn, TxnEntry, TxnHeader};
-use wire::{ErrorCode, Id, Reader, SessionId, Writer, Xid, Zxid};
+use wire::{ErrorCode, Id, Reader, ServerId, SessionId, Writer, Xid, Zxid};
 use zab::Proposal;
 
 /// A write on its way to becoming a transaction.
@@ -53,8 +54,13 @@ impl Replica {
             // (`ZooKeeperServer.submitRequestNow`).
             return;
         }
-        if opcode.is_write() {
-            self.conns.push(conn, Pending::Write { xid: header.xid, opcode });
+        if opcode == OpCode::CloseSession && self.is_local(session) {
+            self.close_local_session((conn, session), header.xid, out);
+        } else if self.is_read_only() {
+            self.answer_read_only((conn, session), header, opcode, &body, &identities, out);
+        } else if opcode.is_write() {
+            let refusal = self.upgrade_for(now, session, opcode, &body, out);
+            self.conns.push(conn, Pending::Write { xid: header.xid, opcode, refusal });
             let owner = Some(Owner::Local);
             let submission =
                 Submission { session, cxid: header.xid, opcode, body: &body, identities: &identities, owner };
@@ -73,6 +79,15 @@ impl Replica {
 
     /// A sign of life of a local session. Answers whether it may still act.
     pub(crate) fn touch(&mut self, now: Now, session: SessionId, timeout_ms: i32) -> bool {
+        if let Some(local) = &mut self.local {
+            if local.sessions_mut().touch(now.mono, session, Some(timeout_ms)) {
+                return true;
+            }
+            // The leader's own table says the rest; a learner has none.
+            if self.tracker.is_none() && !local.is_upgrading(session) && !self.tree.read().has_session(session) {
+                return false;
+            }
+        }
         match &mut self.tracker {
             Some(tracker) => tracker.touch(now.mono, session, Some(timeout_ms)),
             None => {
@@ -111,15 +126,13 @@ impl Replica {
             return;
         };
         let Submission { session, cxid, opcode, body, identities, owner } = submission;
-        let session_error = self.admit_session(now, session, opcode, body, owner);
+        let Objections { session: session_error, ephemeral: ephemeral_error } =
+            self.admit_session(now, session, opcode, body, owner);
         let header = TxnHeader { session, cxid, zxid, time: now.wall };
         let was_short = self.prep.is_short_of_memory();
         let entry = {
             let tree = self.tree.read();
-            self.prep.prepare(
-                &tree,
-                &WriteRequest { header, opcode, body, identities, session_error, ephemeral_error: None },
-            )
+            self.prep.prepare(&tree, &WriteRequest { header, opcode, body, identities, session_error, ephemeral_error })
         };
         self.note_memory(was_short);
         self.propose_entry(now, entry, out);
@@ -206,24 +219,30 @@ impl Replica {
         opcode: OpCode,
         body: &Bytes,
         owner: Option<Owner>,
-    ) -> Option<ErrorCode> {
-        let tracker = self.tracker.as_mut()?;
+    ) -> Objections {
+        let Some(tracker) = &mut self.tracker else { return Objections::default() };
         match (opcode, owner) {
             (OpCode::CreateSession, owner) => {
                 let timeout_ms = Reader::new(body).i32().unwrap_or(0);
                 tracker.add(now.mono, session, timeout_ms, owner);
-                None
+                Objections::default()
             }
             (OpCode::CloseSession, _) => {
                 tracker.set_closing(session);
-                None
+                Objections::default()
             }
-            (_, None) => None,
-            (_, Some(owner)) => match tracker.check(session, owner) {
-                Ok(()) => None,
-                Err(Refusal::Expired) => Some(ErrorCode::SessionExpired),
-                Err(Refusal::Moved) => Some(ErrorCode::SessionMoved),
-            },
+            (_, None) => Objections::default(),
+            (_, Some(owner)) => {
+                if let Some(local) = self.local.as_ref().filter(|_| !tracker.contains(session)) {
+                    return object_to_unknown(local, session, self.settings.me);
+                }
+                let session = match tracker.check(session, owner) {
+                    Ok(()) => None,
+                    Err(Refusal::Expired) => Some(ErrorCode::SessionExpired),
+                    Err(Refusal::Moved) => Some(ErrorCode::SessionMoved),
+                };
+                Objections { session, ephemeral: None }
+            }
         }
     }
 
@@ -301,6 +320,9 @@ impl Replica {
                 if let Some(tracker) = &mut self.tracker {
                     tracker.add(now.mono, session, *timeout, None);
                 }
+                if let Some(local) = &mut self.local {
+                    local.forget(session);
+                }
                 self.on_session_created(session, out);
             }
             Txn::CloseSession { .. } => {
@@ -315,13 +337,13 @@ impl Replica {
                 let any_xid = planted::is(Bug::ReplyMatchedBySession);
                 let is_ours =
                     |pending: &Pending| matches!(pending, Pending::Write { xid, .. } if any_xid || *xid == cxid);
-                if self.conns.pop_if(conn, is_ours).is_none() {
-                    return;
-                }
+                let Some(Pending::Write { refusal, .. }) = self.conns.pop_if(conn, is_ours) else { return };
                 if result.is_session_moved() {
                     self.conns.close(conn, CloseReason::SessionMoved, out);
                     return;
                 }
+                let refused = refusal.filter(|_| matches!(result, TxnResult::Error(_))).map(TxnResult::error);
+                let result = refused.as_ref().unwrap_or(result);
                 reply(out, conn, 1, |frame| encode_write_reply(cxid, zxid, result, frame));
                 self.answer_ready(tree, conn, out);
             }
@@ -337,8 +359,10 @@ impl Replica {
         out: &mut Vec<Action>,
     ) {
         let Some(conn) = self.conns.of_session(session) else { return };
-        let asked =
-            |pending: &Pending| matches!(pending, Pending::Write { xid, opcode: OpCode::CloseSession } if *xid == cxid);
+        let asked = |pending: &Pending| {
+            let Pending::Write { xid, opcode, .. } = pending else { return false };
+            (*xid, *opcode) == (cxid, OpCode::CloseSession)
+        };
         if self.conns.pop_if(conn, asked).is_some() {
             reply(out, conn, 1, |frame| encode_write_reply(cxid, zxid, result, frame));
             self.conns.close(conn, CloseReason::SessionClosed, out);
@@ -350,7 +374,9 @@ impl Replica {
     /// Answers the requests at the front of a connection's queue that wait for nothing any more.
     pub(crate) fn answer_ready(&mut self, tree: &Tree, conn: ConnId, out: &mut Vec<Action>) {
         let Some(session) = self.conns.get_mut(conn).map(|state| state.session) else { return };
-        let is_ready = |pending: &Pending| matches!(pending, Pending::Read { .. } | Pending::Sync { done: true, .. });
+        let is_ready = |pending: &Pending| {
+            matches!(pending, Pending::Read { .. } | Pending::Sync { done: true, .. } | Pending::LocalClose { .. })
+        };
         while let Some(pending) = self.conns.pop_if(conn, is_ready) {
             let skip_acl = self.settings.skip_acl;
             match pending {
@@ -359,6 +385,10 @@ impl Replica {
                 }
                 Pending::Sync { header, body, .. } => {
                     answer_read(tree, skip_acl, (conn, session), header, OpCode::Sync, &body, &[], out);
+                }
+                Pending::LocalClose { xid } => {
+                    self.end_local_session(tree, (conn, session), xid, out);
+                    return;
                 }
                 Pending::Write { .. } => unreachable!("a write is never ready before its transaction"),
             }
@@ -408,8 +438,30 @@ impl Replica {
     }
 }
 
+/// What the session tables say against a write.
+#[derive(Debug, Default, Clone, Copy)]
+struct Objections {
+    /// In any case.
+    session: Option<ErrorCode>,
+    /// If it creates an ephemeral.
+    ephemeral: Option<ErrorCode>,
+}
+
+/// A session that is not known to all may be local: here, or, unless it began here, elsewhere. Such a one may write, but own
+/// nothing (`LeaderSessionTracker.checkSession`, `checkGlobalSession`).
+fn object_to_unknown(local: &LocalTracker, session: SessionId, me: ServerId) -> Objections {
+    if local.sessions().contains(session) {
+        return Objections { session: None, ephemeral: Some(ErrorCode::EphemeralOnLocalSession) };
+    }
+    let expired = Some(ErrorCode::SessionExpired);
+    if session.0 >> 56 == me.0 {
+        return Objections { session: expired, ephemeral: expired };
+    }
+    Objections { session: None, ephemeral: expired }
+}
+
 #[allow(clippy::too_many_arguments)] // A leaf that joins the parts of a request with the parts of a server.
-fn answer_read(
+pub(crate) fn answer_read(
     tree: &Tree,
     skip_acl: bool,
     (conn, session): (ConnId, SessionId),

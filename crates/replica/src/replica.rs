@@ -2,6 +2,8 @@
 
 use crate::conns::Conns;
 use crate::io::{Action, Input, Now, ServingRole, Status};
+use crate::local::LocalTracker;
+use crate::read_only::ReadOnly;
 use crate::reaper::Reaper;
 use crate::schedule::SnapshotSchedule;
 use crate::settings::{Mode, Recovered, Settings};
@@ -69,6 +71,10 @@ pub struct Replica {
     pub(crate) in_flight: VecDeque<TxnEntry>,
     /// Leader and standalone only.
     pub(crate) tracker: Option<SessionTracker>,
+    /// The sessions that only this server knows, where there may be such.
+    pub(crate) local: Option<LocalTracker>,
+    /// Whether this server, without a leader, serves clients that only read.
+    pub(crate) read_only: ReadOnly,
     /// Learner only: sessions to report with the next ping.
     pub(crate) touched: BTreeMap<SessionId, i32>,
     pub(crate) conns: Conns,
@@ -129,6 +135,8 @@ impl Replica {
             serving: None,
             in_flight: VecDeque::new(),
             tracker: None,
+            local: None,
+            read_only: ReadOnly::Off,
             touched: BTreeMap::new(),
             conns: Conns::default(),
             syncs: VecDeque::new(),
@@ -197,7 +205,7 @@ impl Replica {
         }
         let entry = packet.data.clone().and_then(|data| TxnEntry::decode(data).ok());
         let Some(entry) = entry.filter(|entry| entry.zxid() == packet.zxid) else { return false };
-        if self.serving.is_some() {
+        if self.serving.is_some_and(ServingRole::is_in_quorum) {
             self.in_flight.push_back(entry);
         }
         true
@@ -216,7 +224,8 @@ impl Replica {
         };
         let expiry = self.tracker.as_ref().and_then(SessionTracker::next_expiry);
         let reap = self.tracker.as_ref().and_then(|_| self.reaper.next_deadline());
-        [peer, expiry, reap].into_iter().flatten().min()
+        let local_expiry = self.local.as_ref().and_then(|local| local.sessions().next_expiry());
+        [peer, expiry, local_expiry, reap, self.read_only.next_deadline()].into_iter().flatten().min()
     }
 
     fn on_peer_input(&mut self, now: Now, input: Input, out: &mut Vec<Action>) {
@@ -264,9 +273,12 @@ impl Replica {
         }
         self.expire_sessions(now, out);
         self.reap(now, out);
+        self.expire_local_sessions(now, out);
+        self.on_read_only_deadline(now, out);
     }
 
     fn on_shutdown(&mut self, now: Now, out: &mut Vec<Action>) {
+        self.read_only = ReadOnly::Off;
         if let Engine::Ensemble(peer) = &mut self.engine {
             let mut actions = Vec::new();
             peer.shutdown(&mut actions);
@@ -302,6 +314,8 @@ impl Replica {
 
     fn perform_one(&mut self, now: Now, action: zab::Action, out: &mut Vec<Action>) {
         match action {
+            zab::Action::Looking => self.on_looking(now),
+            zab::Action::Elected => self.end_read_only(out),
             zab::Action::Election(ElectionAction::Send(to, notification)) => {
                 out.push(Action::SendVote { to, notification });
             }
@@ -360,7 +374,7 @@ impl Replica {
         }
     }
 
-    fn begin_serving(&mut self, now: Now, role: ServingRole, out: &mut Vec<Action>) {
+    pub(crate) fn begin_serving(&mut self, now: Now, role: ServingRole, out: &mut Vec<Action>) {
         self.prep.clear();
         self.in_flight.clear();
         self.tracker = match role {
@@ -368,8 +382,9 @@ impl Replica {
                 let tree = self.tree.read();
                 Some(SessionTracker::new(now.mono, self.settings.tick_ms, tree.sessions()))
             }
-            ServingRole::Follower | ServingRole::Observer => None,
+            ServingRole::Follower | ServingRole::Observer | ServingRole::ReadOnly => None,
         };
+        self.local = self.new_local_sessions(now, role);
         self.reaper.restart(now.mono);
         tracing::info!(?role, zxid = %self.tree.read().last_zxid(), "serving");
         if role != ServingRole::Leader || self.settings.leader_serves {
@@ -395,10 +410,11 @@ impl Replica {
         }
     }
 
-    fn stop_serving(&mut self, out: &mut Vec<Action>) {
+    pub(crate) fn stop_serving(&mut self, out: &mut Vec<Action>) {
         self.prep.clear();
         self.in_flight.clear();
         self.tracker = None;
+        self.local = None;
         self.touched.clear();
         self.conns.clear();
         self.syncs.clear();
@@ -412,13 +428,15 @@ impl Replica {
     /// A server that was stalled (stopped process, starved machine) could not hear its sessions: if it wakes long after it
     /// wanted to, the time in between does not count against them.
     fn forgive_stall(&mut self, now: Now) {
-        let Some(wanted) = self.tracker.as_ref().and_then(|_| self.next_deadline()) else { return };
+        if self.tracker.is_none() && self.local.is_none() {
+            return;
+        }
+        let Some(wanted) = self.next_deadline() else { return };
         let late_ms = now.mono.since(wanted);
-        if late_ms > 2 * self.settings.tick_ms
-            && let Some(tracker) = &mut self.tracker
-        {
+        if late_ms > 2 * self.settings.tick_ms {
             tracing::warn!(late_ms, "this server was stalled; sessions are granted the time it could not hear them");
-            tracker.forgive(late_ms);
+            let local = self.local.as_mut().map(LocalTracker::sessions_mut);
+            self.tracker.as_mut().into_iter().chain(local).for_each(|tracker| tracker.forgive(late_ms));
         }
     }
 }

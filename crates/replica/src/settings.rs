@@ -13,6 +13,17 @@ pub enum Mode {
     Ensemble(Membership),
 }
 
+/// Which sessions are known only to the server through which they began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LocalSessions {
+    /// None.
+    Never,
+    /// All; they cannot own ephemerals (`localSessionsEnabled`).
+    Always,
+    /// All, until they create an ephemeral (`localSessionsUpgradingEnabled` too).
+    UntilEphemeral,
+}
+
 /// Settings of a [`crate::Replica`]; the names follow `zoo.cfg`.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -36,6 +47,11 @@ pub struct Settings {
     pub skip_acl: bool,
     /// `leaderServes`: whether a leader serves clients.
     pub leader_serves: bool,
+    /// How long this server looks for a leader before it serves clients that only read, ms; `None` = it never does
+    /// (`readonlymode.enabled`).
+    pub read_only_after_ms: Option<i64>,
+    /// Which sessions are known only to the server through which they began. A standalone server knows all of them anyway.
+    pub local_sessions: LocalSessions,
     /// `znode.container.checkIntervalMs`; 0 = never.
     pub container_check_interval_ms: i64,
     /// `znode.container.maxPerMinute`.

@@ -16,9 +16,11 @@ impl Replica {
             Some(ServingRole::Leader) => "leader",
             Some(ServingRole::Follower) => "follower",
             Some(ServingRole::Observer) => "observer",
+            Some(ServingRole::ReadOnly) => "read-only",
         };
         status.last_zxid = self.tree.read().last_zxid();
         status.session_buckets = self.tracker().map(SessionTracker::buckets).unwrap_or_default();
+        status.local_session_buckets = self.local.as_ref().map(|local| local.sessions().buckets());
         status.is_short_of_memory = self.prep.is_short_of_memory();
         status.counters.refused_for_memory = self.prep.refused_for_memory();
         status.outstanding = self.conns.outstanding();

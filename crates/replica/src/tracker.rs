@@ -83,6 +83,18 @@ impl SessionTracker {
         true
     }
 
+    /// Whether the session is in the table.
+    #[must_use]
+    pub fn contains(&self, session: SessionId) -> bool {
+        self.sessions.contains_key(&session)
+    }
+
+    /// The session's timeout, ms, if it is in the table.
+    #[must_use]
+    pub fn timeout_ms(&self, session: SessionId) -> Option<i32> {
+        self.sessions.get(&session).map(|tracked| tracked.timeout_ms)
+    }
+
     /// Hands a session to an owner.
     pub fn set_owner(&mut self, session: SessionId, owner: Owner) {
         if let Some(tracked) = self.sessions.get_mut(&session) {

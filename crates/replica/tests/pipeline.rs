@@ -2,6 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "what is not there fails the test")]
 
+#[path = "pipeline/local_sessions.rs"]
+mod local_sessions;
+#[path = "pipeline/read_only.rs"]
+mod read_only;
 mod support;
 
 use support::{World, create_body, delete_body, replace_body, set_body, watch_body};

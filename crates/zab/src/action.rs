@@ -19,8 +19,12 @@ pub enum EstablishedRole {
 /// Something to do.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Action {
+    /// This server looks for a leader, and its tree holds what its log holds.
+    Looking,
     /// An action of the election (votes to send, peers to dial).
     Election(ElectionAction),
+    /// A leader is elected: this server leads or learns from here on, and its tree may change.
+    Elected,
     /// Listen on the quorum port.
     Listen,
     /// Stop listening on the quorum port.

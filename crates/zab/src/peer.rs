@@ -465,6 +465,7 @@ impl Peer {
         self.election_count += 1;
         let initial = InitialVote { zxid: self.last_logged, peer_epoch: self.epochs.current };
         tracing::info!(zxid = %initial.zxid, epoch = %initial.peer_epoch, "LOOKING for a leader");
+        out.push(Action::Looking);
         let mut actions = Vec::new();
         self.election.start(now, initial, &mut actions);
         self.perform_election(now, actions, out);
@@ -482,6 +483,7 @@ impl Peer {
     fn on_elected(&mut self, now: Millis, elected: &Elected, out: &mut Vec<Action>) {
         tracing::info!(leader = %elected.vote.leader, zxid = %elected.vote.zxid, round = elected.vote.round, role = ?elected.role, "elected");
         let start = out.len();
+        out.push(Action::Elected);
         match elected.role {
             ServerState::Leading => {
                 let standing = Standing { epochs: self.epochs, last_zxid: self.last_logged };

@@ -11,6 +11,11 @@ use clap::Args;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+/// What is said of a server that only answers.
+const NOT_SERVING: &str = "runs, but does not serve clients: it has no leader";
+/// What is said of a server that can only be read.
+const ONLY_READ: &str = "serves read-only clients and no others: it has no leader";
+
 /// Arguments of `health`.
 #[derive(Debug, Args)]
 pub struct HealthArgs {
@@ -34,17 +39,18 @@ pub struct HealthArgs {
 pub fn run(arguments: &HealthArgs) -> Result<ExitCode> {
     let begun = Instant::now();
     let within = Duration::from_millis(arguments.timeout_ms);
-    let (asked, finding) = match arguments.config.read() {
+    let (asked, leader_serves, finding) = match arguments.config.read() {
         Ok((config, _)) => {
             let target = Target::of(&config);
             let finding = probe::ask(&target, within);
-            (Some(target), finding)
+            (Some(target), config.settings.leader_serves, finding)
         }
         Err(error) => {
-            (None, Finding::Silent { reason: format!("the configuration is not valid: {}", one_line(&error)) })
+            (None, true, Finding::Silent { reason: format!("the configuration is not valid: {}", one_line(&error)) })
         }
     };
-    let report = Report { target: asked, finding, live_is_enough: arguments.live, ms: begun.elapsed().as_millis() };
+    let ms = begun.elapsed().as_millis();
+    let report = Report { target: asked, finding, leader_serves, live_is_enough: arguments.live, ms };
     print(&if arguments.json { report.json() } else { report.text() });
     Ok(if report.is_healthy() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -59,6 +65,8 @@ struct Report {
     /// Whom was asked; `None` where the configuration did not say.
     target: Option<Target>,
     finding: Finding,
+    /// `leaderServes`.
+    leader_serves: bool,
     live_is_enough: bool,
     ms: u128,
 }
@@ -66,10 +74,15 @@ struct Report {
 impl Report {
     fn is_healthy(&self) -> bool {
         match self.finding {
-            Finding::Serving { .. } => true,
+            Finding::Serving { .. } => self.live_is_enough || !self.finding.is_read_only(),
             Finding::NotServing => self.live_is_enough,
             Finding::Silent { .. } => false,
         }
+    }
+
+    /// Whether it leads and, as configured, takes no clients for that reason.
+    fn leads_without_clients(&self) -> bool {
+        !self.leader_serves && matches!(&self.finding, Finding::Serving { mode: Some(mode) } if mode == "leader")
     }
 
     fn target(&self) -> String {
@@ -79,9 +92,13 @@ impl Report {
     fn text(&self) -> String {
         let verdict = if self.is_healthy() { "healthy" } else { "unhealthy" };
         let what = match &self.finding {
+            Finding::Serving { .. } if self.finding.is_read_only() => format!("{} {ONLY_READ}", self.target()),
+            Finding::Serving { .. } if self.leads_without_clients() => {
+                format!("{} leads, and so serves no clients (leaderServes=no)", self.target())
+            }
             Finding::Serving { mode: Some(mode) } => format!("{} serves clients as {mode}", self.target()),
             Finding::Serving { mode: None } => format!("{} serves clients", self.target()),
-            Finding::NotServing => format!("{} runs, but does not serve clients: it has no leader", self.target()),
+            Finding::NotServing => format!("{} {NOT_SERVING}", self.target()),
             Finding::Silent { reason } => reason.clone(),
         };
         format!("{verdict}: {what}")
@@ -89,8 +106,11 @@ impl Report {
 
     fn json(&self) -> String {
         let (live, serving, mode, reason) = match &self.finding {
-            Finding::Serving { mode } => (true, true, mode.as_deref(), None),
-            Finding::NotServing => (true, false, None, Some("it runs, but does not serve clients: it has no leader")),
+            Finding::Serving { mode } => {
+                let reason = self.finding.is_read_only().then_some(ONLY_READ);
+                (true, !self.leads_without_clients(), mode.as_deref(), reason)
+            }
+            Finding::NotServing => (true, false, None, Some(NOT_SERVING)),
             Finding::Silent { reason } => (false, false, None, Some(reason.as_str())),
         };
         serde_json::json!({
@@ -111,7 +131,35 @@ mod tests {
     use super::*;
 
     fn report(finding: Finding, live_is_enough: bool) -> Report {
-        Report { target: Some(Target { host: None, port: 2181 }), finding, live_is_enough, ms: 3 }
+        Report { target: Some(Target { host: None, port: 2181 }), finding, leader_serves: true, live_is_enough, ms: 3 }
+    }
+
+    fn serving(mode: &str) -> Finding {
+        Finding::Serving { mode: Some(mode.to_owned()) }
+    }
+
+    #[test]
+    fn a_server_that_can_only_be_read_is_live_and_not_healthy() {
+        assert_eq!(
+            report(serving("read-only"), false).text(),
+            "unhealthy: localhost:2181 serves read-only clients and no others: it has no leader"
+        );
+        assert!(report(serving("read-only"), true).is_healthy());
+        let value: serde_json::Value = serde_json::from_str(&report(serving("read-only"), false).json()).unwrap();
+        assert_eq!((&value["healthy"], &value["serving"]), (&false.into(), &true.into()));
+        assert_eq!(value["reason"], ONLY_READ);
+    }
+
+    #[test]
+    fn a_leader_that_serves_no_clients_is_healthy() {
+        let report = |mode| Report { leader_serves: false, ..report(serving(mode), false) };
+        assert_eq!(
+            report("leader").text(),
+            "healthy: localhost:2181 leads, and so serves no clients (leaderServes=no)"
+        );
+        let value: serde_json::Value = serde_json::from_str(&report("leader").json()).unwrap();
+        assert_eq!((&value["healthy"], &value["serving"]), (&true.into(), &false.into()));
+        assert_eq!(report("follower").text(), "healthy: localhost:2181 serves clients as follower");
     }
 
     #[test]

@@ -108,6 +108,7 @@ fn defaults_are_those_of_apache_but_for_retention() {
     assert_eq!((settings.snap_count, settings.pre_alloc_size_kb, settings.commit_log_count), (100_000, 65_536, 500));
     assert_eq!((settings.jute_maxbuffer_bytes, settings.sessionless_cnxn_timeout_ms), (1_048_575, 10_000));
     assert_eq!((settings.digest_enabled, settings.skip_acl, settings.leader_serves), (true, false, true));
+    assert!(!settings.read_only_mode_enabled);
     assert_eq!((settings.notification_interval_ms_min, settings.notification_interval_ms_max), (200, 60_000));
     assert_eq!(settings.four_letter_words, "srvr");
     assert_eq!(settings.snapshot_compression, SnapshotCompression::None);

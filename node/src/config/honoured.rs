@@ -116,6 +116,8 @@ honoured! {
             "the four-letter words that are answered, separated by commas; `*` = all; `srvr` always is";
         sessionless_cnxn_timeout_ms: i64 = Is("10000"), POSITIVE, "nio.sessionlessCnxnTimeout",
             "how long a connection may stay without a session, in ms";
+        read_only_mode_enabled: bool = Is("false"), Kind::Boolean, "readonlymode.enabled",
+            "`true`: a server that has looked for a leader for two seconds, or a tick if that is longer, serves reads to clients that agree. In Apache this must be a Java property; here it may stand in the file";
     }
     Cluster {
         init_limit_ticks: Option<i64> = Unset, POSITIVE, "initLimit",
@@ -130,6 +132,10 @@ honoured! {
             "fast leader election is the only algorithm";
         leader_serves: bool = Is("yes"), Kind::YesNo, "leaderServes",
             "`no`: a leader accepts no clients";
+        local_sessions_enabled: bool = Is("false"), Kind::Boolean, "localSessionsEnabled",
+            "`true`: a session is known only to the server through which it began; it ends with that server's role and cannot own ephemerals. All servers must have the same value";
+        local_sessions_upgrading_enabled: bool = Is("false"), Kind::Boolean, "localSessionsUpgradingEnabled",
+            "`true`: such a session becomes an ordinary one when it creates an ephemeral; otherwise that is refused (-120)";
         standalone_enabled: bool = Is("true"), Kind::Boolean, "standaloneEnabled",
             "`false`: a single server runs as an ensemble of one";
         dynamic_config_file: Option<PathBuf> = Unset, Kind::Path, "dynamicConfigFile",

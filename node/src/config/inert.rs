@@ -61,9 +61,6 @@ inert! {
         "serverCnxnFactory": Kind::Text, Is("org.apache.zookeeper.server.NIOServerCnxnFactory"),
             "the Java class that serves the client port",
             ignored(&[], "there is one network layer, not a choice of classes");
-        "readonlymode.enabled": Kind::Boolean, Is("false"),
-            "whether a server without a quorum serves reads to clients that agree",
-            ignored(FALSE, "a server without a quorum serves nobody yet");
     }
     Cluster {
         "reconfigEnabled": Kind::Boolean, Is("false"), "whether members can be changed at run time",
@@ -106,10 +103,6 @@ inert! {
             ignored(&[], "an observer looks for a leader at once");
         "syncEnabled" | "observer.syncEnabled": Kind::Boolean, Is("true"), "whether an observer writes a log",
             ignored(TRUE, "an observer always writes its log");
-        "localSessionsEnabled": Kind::Boolean, Is("false"), "sessions that only one server knows",
-            ignored(FALSE, "every session is known to all servers, which is the stronger promise");
-        "localSessionsUpgradingEnabled": Kind::Boolean, Is("false"), "whether they can become ordinary ones",
-            ignored(FALSE, "every session is known to all servers, which is the stronger promise");
         "multiAddress.reachabilityCheckEnabled": Kind::Boolean, Is("true"),
             "whether an address is tried with ICMP before it is used",
             ignored(&["true", "false"], "addresses are tried in turn");

@@ -75,6 +75,7 @@ mod tests {
             ("-Dzookeeper.snapCount=5", Some(("snapCount", "5"))),
             ("\"-Dzookeeper.skipACL=yes\"", Some(("skipACL", "yes"))),
             ("-Djute.maxbuffer=0x400000", Some(("jute.maxbuffer", "0x400000"))),
+            ("-Dreadonlymode.enabled=true", Some(("readonlymode.enabled", "true"))),
             ("-Dznode.container.maxPerMinute=7", Some(("znode.container.maxPerMinute", "7"))),
             ("-Dzookeeper.digest.enabled", Some(("digest.enabled", ""))),
             // Apache does not read these either.

@@ -141,12 +141,14 @@ pub(super) fn dump(shared: &Shared) -> Dump {
     let status = shared.status();
     let to_wall = clock::wall().0 - clock::mono().0;
     let tree = shared.tree.read();
-    let sessions = match status.mode {
-        "follower" | "observer" => Sessions::Known(tree.sessions().collect()),
-        _ => Sessions::Tracked(
-            status.session_buckets.iter().map(|(at, sessions)| (at.plus(to_wall), sessions.clone())).collect(),
-        ),
+    let by_wall = |buckets: &[(Millis, Vec<SessionId>)]| {
+        buckets.iter().map(|(at, sessions)| (at.plus(to_wall), sessions.clone())).collect()
     };
+    let sessions = match status.mode {
+        "follower" | "observer" | "read-only" => Sessions::Known(tree.sessions().collect()),
+        _ => Sessions::Tracked(by_wall(&status.session_buckets)),
+    };
+    let local_sessions = status.local_session_buckets.as_deref().map(by_wall);
     let ephemerals = tree.ephemerals();
     drop(tree);
     let mut buckets: BTreeMap<i64, Vec<_>> = BTreeMap::new();
@@ -154,7 +156,7 @@ pub(super) fn dump(shared: &Shared) -> Dump {
         buckets.entry(given_up_at(&conn, shared) + to_wall).or_default().push((conn.peer, conn.session()));
     }
     let connections = buckets.into_iter().map(|(at, connections)| (Millis(at), connections)).collect();
-    Dump { sessions, ephemerals, connections }
+    Dump { local_sessions, sessions, ephemerals, connections }
 }
 
 /// When a silent connection would be closed, monotonic, rounded as in `ExpiryQueue.roundToNextInterval`.
@@ -245,7 +247,7 @@ pub(crate) fn metrics(shared: &Shared) -> Vec<(&'static str, Metric)> {
         metrics.push(("observer_master_id", Metric::Integer(leader.0)));
     }
     push_client_metrics(shared, &status, &mut metrics);
-    push_tree_metrics(shared, &mut metrics);
+    push_tree_metrics(shared, &status, &mut metrics);
     push_process_metrics(&mut metrics);
     push_memory_metrics(shared, &status, &mut metrics);
     push_disk_metrics(shared, &mut metrics);
@@ -280,7 +282,8 @@ fn push_client_metrics(shared: &Shared, status: &Status, metrics: &mut Metrics) 
     metrics.push(("connection_drop_probability", Metric::Real(0.0)));
 }
 
-fn push_tree_metrics(shared: &Shared, metrics: &mut Metrics) {
+fn push_tree_metrics(shared: &Shared, status: &Status, metrics: &mut Metrics) {
+    let local_sessions: usize = status.local_session_buckets.iter().flatten().map(|(_, sessions)| sessions.len()).sum();
     let tree = shared.tree.read();
     metrics.extend([
         ("znode_count", integer(tree.node_count())),
@@ -288,7 +291,7 @@ fn push_tree_metrics(shared: &Shared, metrics: &mut Metrics) {
         ("ephemerals_count", integer(tree.ephemerals_count())),
         ("approximate_data_size", Metric::Integer(tree.approximate_data_size())),
         ("global_sessions", integer(tree.sessions().len())),
-        ("local_sessions", Metric::Integer(0)),
+        ("local_sessions", integer(local_sessions)),
         ("digest_mismatches_count", integer(tree.digest_mismatches())),
     ]);
 }

@@ -47,7 +47,7 @@ pub struct Server<'a> {
     pub outstanding: usize,
     /// The last transaction applied.
     pub zxid: Zxid,
-    /// `standalone`, `leader`, `follower` or `observer`.
+    /// `standalone`, `leader`, `follower`, `observer` or `read-only`.
     pub mode: &'a str,
     /// Znodes as `znode_count` counts them.
     pub nodes: usize,
@@ -138,7 +138,9 @@ pub struct EnsembleConf {
 /// What `dump` shows.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Dump {
-    /// The sessions as this server knows them.
+    /// The sessions that only this server knows, by the wall clock time of their expiry; `None` where there can be none.
+    pub local_sessions: Option<Vec<(Millis, Vec<SessionId>)>>,
+    /// The other sessions as this server knows them.
     pub sessions: Sessions,
     /// Ephemerals by session.
     pub ephemerals: Vec<(SessionId, Vec<String>)>,
@@ -169,7 +171,7 @@ pub enum Metric {
 /// `srvr`.
 #[must_use]
 pub fn srvr(server: &Server<'_>) -> String {
-    let mut text = format!("Zookeeper version: {}\n", server.version);
+    let mut text = heading(server);
     put_server(&mut text, server);
     text
 }
@@ -177,7 +179,8 @@ pub fn srvr(server: &Server<'_>) -> String {
 /// `stat`.
 #[must_use]
 pub fn stat(server: &Server<'_>, connections: &[Connection]) -> String {
-    let mut text = format!("Zookeeper version: {}\nClients:\n", server.version);
+    let mut text = heading(server);
+    text.push_str("Clients:\n");
     for connection in connections {
         put_connection(&mut text, connection, Detail::Brief);
         text.push('\n');
@@ -185,6 +188,11 @@ pub fn stat(server: &Server<'_>, connections: &[Connection]) -> String {
     text.push('\n');
     put_server(&mut text, server);
     text
+}
+
+fn heading(server: &Server<'_>) -> String {
+    let warning = if server.mode == "read-only" { "READ-ONLY mode; serving only read-only clients\n" } else { "" };
+    format!("Zookeeper version: {}\n{warning}", server.version)
 }
 
 /// `ServerStats.toString` and the end of `StatCommand`.
@@ -312,17 +320,16 @@ pub fn dirs(data_dir_bytes: u64, log_dir_bytes: u64) -> String {
 #[must_use]
 pub fn dump(dump: &Dump) -> String {
     let mut text = "SessionTracker dump:\n".to_owned();
+    if let Some(buckets) = &dump.local_sessions {
+        text.push_str("Local ");
+        put_tracked(&mut text, buckets);
+    }
     match &dump.sessions {
         Sessions::Tracked(buckets) => {
-            text.push_str("Session ");
-            put_buckets(&mut text, buckets, |text, session| put!(text, "{session}"));
+            text.push_str(if dump.local_sessions.is_some() { "Global " } else { "" });
+            put_tracked(&mut text, buckets);
         }
-        Sessions::Known(sessions) => {
-            put!(text, "Global Sessions({}):\n", sessions.len());
-            for (session, timeout_ms) in sessions {
-                put!(text, "{session}\t{timeout_ms}ms\n");
-            }
-        }
+        Sessions::Known(sessions) => put_known(&mut text, sessions),
     }
     put!(text, "ephemeral nodes dump:\nSessions with Ephemerals ({}):\n", dump.ephemerals.len());
     for (session, paths) in &dump.ephemerals {
@@ -337,6 +344,20 @@ pub fn dump(dump: &Dump) -> String {
         put!(text, "ip: {} sessionId: {session}", JavaAddress(*peer));
     });
     text
+}
+
+/// `SessionTrackerImpl.dumpSessions`.
+fn put_tracked(text: &mut String, buckets: &[(Millis, Vec<SessionId>)]) {
+    text.push_str("Session ");
+    put_buckets(text, buckets, |text, session| put!(text, "{session}"));
+}
+
+/// `LearnerSessionTracker.dumpSessions`.
+fn put_known(text: &mut String, sessions: &[(SessionId, i32)]) {
+    put!(text, "Global Sessions({}):\n", sessions.len());
+    for (session, timeout_ms) in sessions {
+        put!(text, "{session}\t{timeout_ms}ms\n");
+    }
 }
 
 /// `ExpiryQueue.dump`.

@@ -107,6 +107,7 @@ fn conf_alone_and_in_an_ensemble() {
 #[test]
 fn dump_of_leader_and_learner() {
     let leader = Dump {
+        local_sessions: None,
         sessions: Sessions::Tracked(vec![
             (Millis(1_700_000_004_000), vec![SessionId(1), SessionId(2)]),
             (Millis(1_700_000_006_000), vec![SessionId(-1)]),
@@ -122,13 +123,20 @@ fn dump_of_leader_and_learner() {
          Connections dump:\nConnections Sets (1)/(1):\n1 expire at Tue Nov 14 22:13:30 UTC 2023:\n\
          \tip: /10.0.0.1:9 sessionId: 0x7\n"
     );
-    let learner =
-        Dump { sessions: Sessions::Known(vec![(SessionId(1), 4000)]), ephemerals: vec![], connections: vec![] };
+    let sessions = Sessions::Known(vec![(SessionId(1), 4000)]);
+    let learner = Dump { local_sessions: None, sessions, ephemerals: vec![], connections: vec![] };
     assert_eq!(
         dump(&learner),
         "SessionTracker dump:\nGlobal Sessions(1):\n0x1\t4000ms\nephemeral nodes dump:\nSessions with Ephemerals (0):\n\
          Connections dump:\nConnections Sets (0)/(0):\n"
     );
+    let buckets = vec![(Millis(1_700_000_004_000), vec![SessionId(3)])];
+    let with_local = |dump| Dump { local_sessions: Some(buckets.clone()), ..dump };
+    assert!(dump(&with_local(leader)).contains(":\n\t0x3\nGlobal Session Sets (2)/(3):\n"));
+    assert!(dump(&with_local(learner)).starts_with(
+        "SessionTracker dump:\nLocal Session Sets (1)/(1):\n1 expire at Tue Nov 14 22:13:24 UTC 2023:\n\t0x3\n\
+         Global Sessions(1):\n0x1\t4000ms\nephemeral nodes dump:\n"
+    ));
 }
 
 #[test]

@@ -21,6 +21,11 @@ const WITHOUT_PORT: [&str; 2] = [
     "org.apache.zookeeper.metrics.impl.NullMetricsProvider",
 ];
 
+/// Why a server is not ready that serves nobody.
+pub const NO_LEADER: &str = "no clients are served: there is no leader";
+/// Why a server is not ready that can only be read.
+pub const ONLY_READ: &str = "only read-only clients are served: there is no leader";
+
 /// What the port shows.
 pub trait Source: Send + Sync + 'static {
     /// The metrics in Prometheus' text format.
@@ -35,7 +40,8 @@ pub trait Source: Send + Sync + 'static {
     /// What it fails to do.
     fn live(&self) -> Result<(), String>;
 
-    /// Whether clients are served.
+    /// Whether this server does what it is there for: serves clients without conditions, or leads where leaders serve none. A
+    /// server that can only be read is not ready: it turns away whoever has not asked for that.
     ///
     /// # Errors
     /// Why not.
@@ -86,6 +92,13 @@ impl Source for Shared {
 
     fn ready(&self) -> Result<(), String> {
         self.live()?;
-        if self.serving.load(Relaxed) { Ok(()) } else { Err("no clients are served: there is no leader".to_owned()) }
+        if self.leads_without_clients() {
+            return Ok(());
+        }
+        match self.status().mode {
+            _ if !self.serving.load(Relaxed) => Err(NO_LEADER.to_owned()),
+            "read-only" => Err(ONLY_READ.to_owned()),
+            _ => Ok(()),
+        }
     }
 }

@@ -35,7 +35,7 @@ const OURS: &[&str] = &[
     "refused_for_memory_count",
 ];
 /// The modes of a server, one of which it is in.
-const MODES: &[&str] = &["standalone", "leader", "follower", "observer", "looking"];
+const MODES: &[&str] = &["standalone", "leader", "follower", "observer", "read-only", "looking"];
 
 /// The figures of our own server.
 #[must_use]
@@ -119,6 +119,7 @@ mod tests {
              # TYPE zookube_server_state gauge\n\
              zookube_server_state{state=\"standalone\"} 0\nzookube_server_state{state=\"leader\"} 1\n\
              zookube_server_state{state=\"follower\"} 0\nzookube_server_state{state=\"observer\"} 0\n\
+             zookube_server_state{state=\"read-only\"} 0\n\
              zookube_server_state{state=\"looking\"} 0\n\
              # TYPE zookube_build_info gauge\nzookube_build_info{version=\"3.9.5-zookube\"} 1\n"
         );

@@ -60,6 +60,13 @@ impl Server {
 
     /// A server with more lines in its `zoo.cfg`.
     pub fn start(more: &str) -> Server {
+        let server = Server::begin(more);
+        server.wait_until_serving();
+        server
+    }
+
+    /// The same without waiting for anything: it may never serve.
+    pub fn begin(more: &str) -> Server {
         let dir = tempfile::tempdir().expect("a directory");
         let (client_port, quorum_port, election_port) = (free_port(), free_port(), free_port());
         let data = dir.path().join("data");
@@ -72,9 +79,18 @@ impl Server {
         }
         std::fs::write(dir.path().join("zoo.cfg"), text).expect("zoo.cfg");
         let process = spawn(dir.path());
-        let server = Server { dir, client_port, quorum_port, election_port, process };
-        server.wait_until_serving();
-        server
+        Server { dir, client_port, quorum_port, election_port, process }
+    }
+
+    /// The answer to a four-letter word, once there is one.
+    pub fn word(&self, word: &str) -> String {
+        wait_for("an answer to a four-letter word", || {
+            let mut stream = TcpStream::connect(("127.0.0.1", self.client_port)).ok()?;
+            stream.write_all(word.as_bytes()).ok()?;
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).ok()?;
+            Some(answer)
+        })
     }
 
     fn wait_until_serving(&self) {
@@ -246,15 +262,24 @@ impl Client {
         Client::shake_hands(socket.into())
     }
 
-    fn shake_hands(mut stream: TcpStream) -> Option<Client> {
+    fn shake_hands(stream: TcpStream) -> Option<Client> {
+        Client::ask_for_session(stream, false).map(|(client, _)| client)
+    }
+
+    /// Connects as a client that would be content with reading; says also whether that is all it got.
+    pub fn connect_read_only(port: u16) -> Option<(Client, bool)> {
+        Client::ask_for_session(TcpStream::connect(("127.0.0.1", port)).ok()?, true)
+    }
+
+    fn ask_for_session(mut stream: TcpStream, read_only: bool) -> Option<(Client, bool)> {
         stream.set_nodelay(true).expect("nodelay");
         stream.set_read_timeout(Some(PATIENCE)).expect("timeout");
-        let request = Body::default().int(0).long(0).int(30_000).long(0).bytes(&[0; 16]).flag(false);
+        let request = Body::default().int(0).long(0).int(30_000).long(0).bytes(&[0; 16]).flag(read_only);
         stream.write_all(&request.frame()).ok()?;
         let mut client = Client { stream };
         let answer = client.frame()?;
         assert_eq!(answer.len(), 37, "ConnectResponse with readOnly");
-        Some(client)
+        Some((client, answer[36] == 1))
     }
 
     /// The next frame; `None` at the end of the connection.

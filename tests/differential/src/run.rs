@@ -74,7 +74,7 @@ struct Runner<'a> {
 /// # Panics
 /// When the target cannot be reached at all.
 pub fn run(target: &Target, script: &Script) -> Transcript {
-    let mut mask = Mask::new(base_zxid(target));
+    let mut mask = Mask::new(target.base_zxid().unwrap_or_else(|| base_zxid(target)));
     if script.without_zxids {
         mask.hide_zxids();
     }
@@ -198,7 +198,7 @@ impl Runner<'_> {
             return self.note(conn, "no session to resume");
         };
         let seen = self.links.get(&session_of).map_or(opened.seen, |link| link.seen);
-        let mut request = ConnectRequest::resume(&opened.granted, seen + ahead);
+        let mut request = resume_request(&opened.granted, seen + ahead);
         match password {
             Password::Right => {}
             Password::Wrong => request.password[0] ^= 1,
@@ -363,12 +363,18 @@ impl Runner<'_> {
         self.links.clear();
         for (conn, opened) in std::mem::take(&mut self.sessions) {
             // Lasting sessions may be on any server's mind; the first one knows the leader.
-            self.open(conn, 0, &ConnectRequest::resume(&opened.granted, 0), 0);
+            self.open(conn, 0, &resume_request(&opened.granted, 0), 0);
             self.send(conn, &[Request::CloseSession]);
             self.forget(conn);
         }
         self.lines.clear();
     }
+}
+
+/// A session that began on a server that can only be read comes back to one of that kind.
+fn resume_request(granted: &ConnectResponse, seen: i64) -> ConnectRequest {
+    let request = ConnectRequest::resume(granted, seen);
+    if granted.read_only == Some(true) { ConnectRequest { read_only: Some(true), ..request } } else { request }
 }
 
 /// Answers that a server gives beside its pipeline, and behind which it closes: unknown operations, failed auth.

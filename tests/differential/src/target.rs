@@ -16,6 +16,8 @@ pub struct Target {
     /// Client addresses; in an ensemble the leader first, then the others by id.
     pub addrs: Vec<SocketAddr>,
     servers: Servers,
+    /// The zxid that zxids are shown relative to, where no script can write one.
+    base_zxid: Option<i64>,
 }
 
 #[derive(Debug)]
@@ -47,12 +49,18 @@ impl Target {
     pub fn standalone_as(spec: ServerSpec) -> Self {
         let name = format!("{} standalone", spec.kind.name());
         let server = Server::standalone(spec);
-        Self { name, addrs: vec![server.addr()], servers: Servers::One(Box::new(server)) }
+        Self { name, addrs: vec![server.addr()], servers: Servers::One(Box::new(server)), base_zxid: None }
     }
 
     /// A fresh ensemble of three.
     pub fn ensemble(kind: ServerKind) -> Self {
-        let mut plan = Plan::voters(&[kind; 3]).set("tickTime", 2000).set("forceSync", "no");
+        Self::ensemble_with(kind, &[])
+    }
+
+    /// A fresh ensemble of three with further lines in every `zoo.cfg`.
+    pub fn ensemble_with(kind: ServerKind, settings: &[(&str, &str)]) -> Self {
+        let plan = Plan::voters(&[kind; 3]).set("tickTime", 2000).set("forceSync", "no");
+        let mut plan = settings.iter().fold(plan, |plan, (key, value)| plan.set(key, value));
         plan = plan.set("DigestAuthenticationProvider.superDigest", super_digest());
         plan.specs =
             plan.specs.into_iter().map(|s| s.set_unprefixed("znode.container.checkIntervalMs", 86_400_000)).collect();
@@ -61,12 +69,42 @@ impl Target {
         let mut addrs = ensemble.addrs();
         let first = addrs.remove(leader);
         addrs.insert(0, first);
-        Self { name: format!("{} ensemble of three", kind.name()), addrs, servers: Servers::Many(ensemble) }
+        let name = format!("{} ensemble of three", kind.name());
+        Self { name, addrs, servers: Servers::Many(ensemble), base_zxid: None }
+    }
+
+    /// The one server of an ensemble that runs, serving nobody but clients that only read. `base_zxid` is the last zxid of a
+    /// write.
+    ///
+    /// # Panics
+    /// When not exactly one runs.
+    pub fn read_only(mut ensemble: Ensemble, base_zxid: i64) -> Self {
+        let running: Vec<usize> = (0..ensemble.servers.len()).filter(|&i| ensemble.servers[i].is_running()).collect();
+        let [alone] = running[..] else { panic!("one running server is expected, not {running:?}") };
+        let server = &ensemble.servers[alone];
+        let (name, addrs) = (format!("{} without a quorum", server.kind().name()), vec![server.addr()]);
+        Self { name, addrs, servers: Servers::Many(ensemble), base_zxid: Some(base_zxid) }
+    }
+
+    /// The ensemble itself, to start and stop servers of it.
+    ///
+    /// # Panics
+    /// On a standalone target.
+    pub fn ensemble_mut(&mut self) -> &mut Ensemble {
+        match &mut self.servers {
+            Servers::Many(ensemble) => ensemble,
+            Servers::One(_) => panic!("a standalone target has no ensemble"),
+        }
+    }
+
+    /// The zxid that zxids are shown relative to, unless a script can find one out by writing.
+    pub fn base_zxid(&self) -> Option<i64> {
+        self.base_zxid
     }
 
     /// Whether an answer on one connection may run ahead of what another connection sees.
     pub fn is_replicated(&self) -> bool {
-        matches!(self.servers, Servers::Many(_))
+        matches!(self.servers, Servers::Many(_)) && self.base_zxid.is_none()
     }
 
     /// Stops a standalone server as an operator would and starts it again on its data.

@@ -16,6 +16,9 @@ use zab::quorum::Membership;
 /// Transactions of an epoch: in half of the runs so few that leaders use epochs up.
 const EPOCHS: [u32; 6] = [30, 300, 3_000, Zxid::COUNTER_MAX, Zxid::COUNTER_MAX, Zxid::COUNTER_MAX];
 
+/// How long a server looks for a leader before it serves reads: in half of the runs so short that it often does.
+const READ_ONLY_AFTER_MS: [Option<i64>; 4] = [None, Some(20), None, Some(300)];
+
 /// A kind of fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Fault {
@@ -140,6 +143,7 @@ impl Plan {
         let first = voters.len() as i64 + 1;
         let observers: BTreeSet<ServerId> = (first..first + observers).map(ServerId).collect();
         let mut setup = draw_setup(&voters, &observers, is_standalone, &mut shape, &mut times);
+        setup.read_only_after_ms = *rng.fork("read-only").pick(&READ_ONLY_AFTER_MS).unwrap_or(&None);
         setup.counter_max = *rng.fork("epochs").pick(&EPOCHS).unwrap_or(&Zxid::COUNTER_MAX);
         let clients = u32::try_from(shape.range(2, 8)).unwrap_or(2);
         let min_us = times.range(20, 300);
@@ -193,6 +197,7 @@ fn draw_setup(
         membership: (!is_standalone).then(|| membership(voters, observers)),
         disks: parking_lot::Mutex::new(new_disks(voters.iter().chain(observers))),
         tick_ms: 100,
+        read_only_after_ms: None,
         init_limit_ticks: times.range(10, 30),
         sync_limit_ticks: times.range(4, 10),
         snap_count: [50, 200, 1_000, 100_000][shape.index(4)],

@@ -4,7 +4,7 @@ use node::config::{Config, Overrides};
 use node::recovery::{ConfigNode, Recovery};
 use node::shared::Shared;
 use node::snapshots::SnapshotSettings;
-use replica::{Mode, Settings, SharedTree};
+use replica::{LocalSessions, Mode, Settings, SharedTree};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
@@ -30,6 +30,8 @@ pub struct Setup {
     pub init_limit_ticks: i64,
     /// `syncLimit`.
     pub sync_limit_ticks: i64,
+    /// How long a server looks for a leader before it serves clients that only read, ms; `None` = it never does.
+    pub read_only_after_ms: Option<i64>,
     /// `snapCount`.
     pub snap_count: u64,
     /// `commitLogCount`.
@@ -107,6 +109,8 @@ impl Setup {
             prep: PrepSettings::default(),
             skip_acl: false,
             leader_serves: true,
+            read_only_after_ms: self.read_only_after_ms,
+            local_sessions: LocalSessions::Never,
             container_check_interval_ms: 1000,
             container_max_per_minute: 10_000,
             container_never_used_ms_max: 0,

@@ -2,11 +2,13 @@
 
 use bytes::{Buf, Bytes, BytesMut};
 use parking_lot::{Mutex, RwLock};
-use replica::{Action, EventSink, GrowthRoom, Input, Memory, Mode, Now, Recovered, Replica, Settings, SharedTree};
+use replica::{
+    Action, EventSink, GrowthRoom, Input, LocalSessions, Memory, Mode, Now, Recovered, Replica, Settings, SharedTree,
+};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use tree::{ConnId, PrepSettings, Tree, TreeSettings};
-use wire::client::{ConnectRequest, RequestHeader};
+use wire::client::{ConnectRequest, ConnectResponse, Password, RequestHeader};
 use wire::txn::TxnEntry;
 use wire::{Id, Millis, Reader, ServerId, SessionId, Writer, Xid, Zxid};
 use zab::quorum::Membership;
@@ -78,6 +80,9 @@ pub struct World {
     pub stalled_disks: BTreeSet<ServerId>,
     /// How many transactions an epoch has.
     counter_max: u32,
+    /// How long a server looks for a leader before it serves reads.
+    read_only_after_ms: Option<i64>,
+    local_sessions: LocalSessions,
 }
 
 pub fn settings(me: ServerId, membership: &Option<Membership>) -> Settings {
@@ -92,6 +97,8 @@ pub fn settings(me: ServerId, membership: &Option<Membership>) -> Settings {
         prep: PrepSettings::default(),
         skip_acl: false,
         leader_serves: true,
+        read_only_after_ms: None,
+        local_sessions: LocalSessions::Never,
         container_check_interval_ms: 1000,
         container_max_per_minute: 10_000,
         container_never_used_ms_max: 0,
@@ -117,6 +124,20 @@ impl World {
 
     /// Servers whose epochs end early.
     pub fn with_counter_max(servers: i64, counter_max: u32) -> World {
+        World::with(servers, counter_max, None, LocalSessions::Never)
+    }
+
+    /// Servers that serve reads when they have looked for a leader for so long.
+    pub fn with_read_only_mode(servers: i64, after_ms: i64) -> World {
+        World::with(servers, Zxid::COUNTER_MAX, Some(after_ms), LocalSessions::Never)
+    }
+
+    /// Servers whose sessions are local.
+    pub fn with_local_sessions(servers: i64, local_sessions: LocalSessions) -> World {
+        World::with(servers, Zxid::COUNTER_MAX, None, local_sessions)
+    }
+
+    fn with(servers: i64, counter_max: u32, read_only_after_ms: Option<i64>, local_sessions: LocalSessions) -> World {
         let text: String = (1..=servers).map(|sid| format!("server.{sid}=h{sid}:2888:3888:participant\n")).collect();
         let membership = (servers > 0).then(|| Membership::parse(&format!("{text}version=0")).unwrap());
         let mut world = World {
@@ -129,6 +150,8 @@ impl World {
             dials: Vec::new(),
             stalled_disks: BTreeSet::new(),
             counter_max,
+            read_only_after_ms,
+            local_sessions,
         };
         for sid in 1..=servers.max(1) {
             let server = Server {
@@ -158,7 +181,12 @@ impl World {
     /// Starts a server on what its disk holds.
     pub fn start(&mut self, sid: i64) {
         let now = self.now();
-        let settings = Settings { counter_max: self.counter_max, ..settings(ServerId(sid), &self.membership) };
+        let settings = Settings {
+            counter_max: self.counter_max,
+            read_only_after_ms: self.read_only_after_ms,
+            local_sessions: self.local_sessions,
+            ..settings(ServerId(sid), &self.membership)
+        };
         let server = self.servers.get_mut(&ServerId(sid)).unwrap();
         server.reload();
         let last_zxid = server.tree.read().last_zxid();
@@ -350,11 +378,15 @@ impl World {
 
     /// Connects a client and waits for its session.
     pub fn connect(&mut self, sid: i64, session: Option<(SessionId, Vec<u8>)>) -> ConnId {
+        self.connect_as(sid, session, Some(false))
+    }
+
+    /// Connects a client that says, or does not say, whether a server that can only be read will do.
+    pub fn connect_as(&mut self, sid: i64, session: Option<(SessionId, Vec<u8>)>, read_only: Option<bool>) -> ConnId {
         let conn = ConnId(self.next_conn);
         self.next_conn += 1;
         let (session, password) = session.unwrap_or((SessionId::NONE, vec![0; 16]));
-        let request =
-            ConnectRequest { last_zxid_seen: Zxid(0), timeout: 1000, session, password, read_only: Some(false) };
+        let request = ConnectRequest { last_zxid_seen: Zxid(0), timeout: 1000, session, password, read_only };
         self.servers[&ServerId(sid)].tree.read().add_watcher(conn, World::identities());
         self.input(ServerId(sid), Input::Connect { conn, request, identities: World::identities() });
         self.drain();
@@ -379,6 +411,21 @@ impl World {
         let header = RequestHeader { xid: Xid(xid), opcode };
         let body = Bytes::from(bytes);
         self.input(ServerId(sid), Input::Request { conn, session, header, body, identities: World::identities() });
+    }
+
+    /// The answer to a handshake, with its last byte.
+    pub fn next_response(&mut self, sid: i64, conn: ConnId) -> Option<ConnectResponse> {
+        let frame = self.servers[&ServerId(sid)].frames.lock().get_mut(&conn)?.pop_front()?;
+        let mut input = Reader::new(&frame[8..]);
+        let (timeout, session) = (input.i32().unwrap(), SessionId(input.i64().unwrap()));
+        let password = Password(input.buffer().unwrap().unwrap().try_into().unwrap());
+        let read_only = if input.is_empty() { None } else { Some(input.bool().unwrap()) };
+        Some(ConnectResponse { timeout, session, password, read_only })
+    }
+
+    /// What a server says it is.
+    pub fn mode(&self, sid: i64) -> &'static str {
+        self.servers[&ServerId(sid)].replica.as_ref().map_or("down", |replica| replica.status().mode)
     }
 
     /// The next frame a connection got: (xid, zxid, error, body).

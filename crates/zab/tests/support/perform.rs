@@ -112,7 +112,7 @@ impl World {
     fn perform(&mut self, sid: ServerId, action: Action) {
         match action {
             Action::Election(ElectionAction::Send(to, vote)) => self.cast(sid, to, &vote),
-            Action::Election(_) => {}
+            Action::Election(_) | Action::Looking | Action::Elected => {}
             Action::Listen => self.server(sid).listening = true,
             Action::StopListening => self.server(sid).listening = false,
             Action::Dial(link, to) => {

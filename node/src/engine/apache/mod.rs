@@ -138,8 +138,9 @@ impl Source for Asked {
 
     fn ready(&self) -> Result<(), String> {
         match self.ask() {
+            finding @ Finding::Serving { .. } if finding.is_read_only() => Err(metrics::ONLY_READ.to_owned()),
             Finding::Serving { .. } => Ok(()),
-            Finding::NotServing => Err("no clients are served: there is no leader".to_owned()),
+            Finding::NotServing => Err(metrics::NO_LEADER.to_owned()),
             Finding::Silent { reason } => Err(reason),
         }
     }

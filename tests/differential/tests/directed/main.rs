@@ -3,6 +3,8 @@
 mod bytes;
 mod common;
 mod data;
+mod local_sessions;
+mod read_only;
 mod sessions;
 mod watches;
 mod writes;

@@ -100,8 +100,14 @@ impl Server {
     }
 
     pub(super) fn start_serving(&mut self, role: ServingRole) {
-        self.role = Some(role);
         self.shared.serving.store(true, Relaxed);
+        if !role.is_in_quorum() {
+            // No client of these runs agrees to less than the ensemble's history, so none may be let in: a client that is
+            // finds it in the answer to its handshake.
+            self.checks.lock().coverage.count("servers without a leader that could be read");
+            return;
+        }
+        self.role = Some(role);
         let epoch = self.replica.status().epoch;
         let mut checks = self.checks.lock();
         if role == ServingRole::Leader {
