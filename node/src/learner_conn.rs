@@ -10,8 +10,8 @@ use crate::config::Listen;
 use crate::exit;
 use crate::inbox::Internal;
 use crate::limits::{
-    ACCEPT_PAUSE, BIND_PAUSE, BIND_TRIES, CLOSE_FLUSH, DIAL_TRIES, LINK_PROGRESS_EVERY, LINK_READ_BYTES, LINKS_MAX,
-    LISTEN_BACKLOG, OWN_NAME_PATIENCE, SNAPSHOT_CHUNK_BYTES,
+    ACCEPT_PAUSE, BIND_PAUSE, BIND_TRIES, CLOSE_FLUSH, DIAL_LONGER, DIAL_PAUSE_MIN, DIAL_TRIES, LINK_PROGRESS_EVERY,
+    LINK_READ_BYTES, LINKS_MAX, LISTEN_BACKLOG, OWN_NAME_PATIENCE, SNAPSHOT_CHUNK_BYTES,
 };
 use crate::link::{Link, Work};
 use crate::recovery::{ConfigNode, Recovery};
@@ -48,7 +48,7 @@ pub struct LinkSettings {
     pub dial_within: Duration,
     /// How long one attempt may take.
     pub connect_timeout: Duration,
-    /// The pause between two attempts.
+    /// The longest pause between two attempts.
     pub dial_pause: Duration,
     /// The longest data of a packet.
     pub data_bytes_max: usize,
@@ -199,8 +199,8 @@ impl Net {
         }
     }
 
-    /// Up to [`DIAL_TRIES`] attempts, each on all addresses of the leader; names are looked up for each, because a server that
-    /// moved has a new address.
+    /// Attempts on all addresses of the leader, until one succeeds or [`Attempts`] end; names are looked up for each, because a
+    /// server that moved has a new address.
     async fn reach(&self, link: &Link, leader: ServerId) -> Result<TcpStream, String> {
         let Some(server) = self.settings.membership.servers.get(&leader) else {
             return Err(format!("leader {leader} is not in the server list"));
@@ -211,7 +211,8 @@ impl Net {
             server.addresses.iter().map(|address| (address.host.clone(), address.quorum_port)).collect();
         let text: Vec<String> = places.iter().map(|(host, port)| format!("{host}:{port}")).collect();
         let text = text.join(" ");
-        for attempt in 1..=DIAL_TRIES {
+        let mut attempts = Attempts::new(self.settings.dial_pause);
+        loop {
             let left = self.settings.dial_within.saturating_sub(started.elapsed());
             if left.is_zero() || link.is_closed() {
                 return Err(reason);
@@ -221,11 +222,11 @@ impl Net {
                 Ok(stream) => return Ok(stream),
                 Err(error) => reason = format!("connect to leader {leader} at {text}: {error}"),
             }
-            if attempt < DIAL_TRIES {
-                sleep(self.settings.dial_pause).await;
+            match attempts.pause_after(started.elapsed()) {
+                Some(pause) => sleep(pause).await,
+                None => return Err(reason),
             }
         }
-        Err(reason)
     }
 
     /// Both directions of a link, until it ends.
@@ -249,6 +250,33 @@ impl Net {
             }
             self.tell(Internal::LinkGone(link.id, format!("{peer}: {reason}"))).await;
         }
+    }
+}
+
+/// When a leader that does not answer is dialled again, and for how long: as many times as Apache's server does and as long as
+/// it takes for that, and a little longer, but without a long pause at the beginning.
+struct Attempts {
+    made: u32,
+    pause: Duration,
+    pause_max: Duration,
+}
+
+impl Attempts {
+    fn new(pause_max: Duration) -> Attempts {
+        Attempts { made: 0, pause: DIAL_PAUSE_MIN, pause_max: pause_max.max(DIAL_PAUSE_MIN) }
+    }
+
+    /// An attempt has failed so long after the first began: the pause before the next, if there is to be one.
+    fn pause_after(&mut self, elapsed: Duration) -> Option<Duration> {
+        self.made += 1;
+        if self.made >= DIAL_TRIES
+            && elapsed >= self.pause_max.saturating_mul(DIAL_TRIES - 1).saturating_add(DIAL_LONGER)
+        {
+            return None;
+        }
+        let pause = self.pause;
+        self.pause = self.pause.saturating_mul(2).min(self.pause_max);
+        Some(pause)
     }
 }
 
@@ -402,5 +430,40 @@ impl Writer {
         }
         tracing::info!(%zxid, bytes = sent, "sent a snapshot");
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The pauses of a leader that refuses each attempt, in ms.
+    fn pauses(attempt_ms: u64, pause_max_ms: u64) -> Vec<u128> {
+        let mut attempts = Attempts::new(Duration::from_millis(pause_max_ms));
+        let (mut pauses, mut elapsed) = (Vec::new(), Duration::ZERO);
+        loop {
+            elapsed += Duration::from_millis(attempt_ms);
+            let Some(pause) = attempts.pause_after(elapsed) else { return pauses };
+            elapsed += pause;
+            pauses.push(pause.as_millis());
+        }
+    }
+
+    #[test]
+    fn the_first_pauses_are_short_and_the_last_attempt_is_late() {
+        let refused = pauses(0, 100);
+        assert_eq!(refused[..8], [1, 2, 4, 8, 16, 32, 64, 100]);
+        // Apache's fifth attempt comes after 400 ms, and its leaders open their ports up to 200 ms later than ours.
+        assert!((600..800).contains(&refused.iter().sum::<u128>()), "{refused:?}");
+    }
+
+    #[test]
+    fn attempts_that_hang_are_as_many_as_apaches() {
+        assert_eq!(pauses(10_000, 100).len() + 1, DIAL_TRIES as usize);
+    }
+
+    #[test]
+    fn without_a_pause_configured_the_end_is_still_reached() {
+        assert_eq!(pauses(50, 0).len() + 1, DIAL_TRIES as usize);
     }
 }

@@ -50,8 +50,14 @@ pub const CORE_SILENT_MS_MAX: i64 = 10_000;
 pub const LINK_READ_BYTES: usize = 128 << 10;
 /// How often the progress of a snapshot on a link is reported.
 pub const LINK_PROGRESS_EVERY: Duration = Duration::from_secs(1);
-/// Attempts to reach the leader (`Learner.connectToLeader`).
+/// Attempts to reach the leader, at least (`Learner.connectToLeader`).
 pub const DIAL_TRIES: u32 = 5;
+/// The pause after the first of them; it doubles up to `zookeeper.leaderConnectDelayDuringRetryMs`. Of servers that settle at the
+/// same time the leader opens its port a moment after its followers dial: a fixed pause would be waited out in most elections.
+pub const DIAL_PAUSE_MIN: Duration = Duration::from_millis(1);
+/// How much longer than Apache's server a learner dials: an Apache leader begins by waiting that long (`finalizeWait`) for votes
+/// that we do not wait for, and opens its port only then.
+pub const DIAL_LONGER: Duration = Duration::from_millis(200);
 /// Attempts to bind the quorum port, a second apart (a predecessor may still be letting go of it).
 pub const BIND_TRIES: u32 = 3;
 /// Pause between them.

@@ -201,6 +201,7 @@ async fn peers(
 fn on_election_event(internal: &mpsc::Sender<Internal>, me: ServerId, event: ElectionEvent) {
     let item = match event {
         ElectionEvent::Notification { from, notification } => Internal::Input(Input::Vote { from, notification }),
+        ElectionEvent::Reach { sid, reach } => Internal::Input(Input::Reach { sid, reach }),
         ElectionEvent::DuplicateSid { address } => {
             tracing::error!(%address, "another server introduced itself with this server's id {me}. hint: every server needs a myid of its own");
             return;
@@ -210,8 +211,9 @@ fn on_election_event(internal: &mpsc::Sender<Internal>, me: ServerId, event: Ele
         }
     };
     if internal.try_send(item).is_err() {
-        // Votes may be lost: they are sent again.
-        tracing::debug!("dropped a vote: the driver has too much to do");
+        // Votes may be lost: they are sent again. Who is said to be gone too late is waited for, and who is said to be back too
+        // late is heard.
+        tracing::debug!("dropped what the election port had to say: the driver has too much to do");
     }
 }
 

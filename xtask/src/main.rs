@@ -68,8 +68,8 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "bench",
-        arguments: "[bench arguments]",
-        about: "Speed and memory beside Apache's server in the same run.",
+        arguments: "[failover] [bench arguments]",
+        about: "Speed and memory beside Apache's server in the same run, or the write gaps of killed leaders.",
         run: bench::run,
     },
     Command {

@@ -11,6 +11,7 @@ use wire::client::{ConnectRequest, RequestHeader};
 use wire::election::Notification;
 use wire::quorum::QuorumPacket;
 use wire::{Id, Millis, ServerId, SessionId, Zxid};
+use zab::election::Reach;
 use zab::{Epochs, LinkId, Proposal};
 
 /// The time of an input, read once by the runtime.
@@ -64,6 +65,13 @@ pub enum Input {
     },
     /// Whether the last notifications were handed to at least one peer's socket (`haveDelivered`); given with a deadline.
     VotesDelivered(bool),
+    /// Whether a peer can be heard on the election port has become known.
+    Reach {
+        /// The peer.
+        sid: ServerId,
+        /// What was learnt.
+        reach: Reach,
+    },
     /// A link on the quorum port stands: one we dialled (`dialled` names the leader) or one we accepted.
     LinkUp {
         /// The link.

@@ -234,6 +234,7 @@ impl Replica {
         let mut actions = Vec::new();
         match input {
             Input::Vote { from, notification } => peer.on_vote(mono, from, notification, &mut actions),
+            Input::Reach { sid, reach } => peer.on_reach(mono, sid, reach, &mut actions),
             Input::VotesDelivered(delivered) => peer.on_votes_delivered(delivered),
             Input::LinkUp { link, .. } => peer.on_link_up(mono, link, &mut actions),
             Input::Packet { link, packet } => peer.on_packet(mono, link, packet, &mut actions),

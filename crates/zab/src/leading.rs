@@ -87,6 +87,8 @@ pub struct Standing {
     pub epochs: Epochs,
     /// The last zxid of its durable log.
     pub last_zxid: Zxid,
+    /// An epoch that outbid its leadership before ([`Leading::outbid`]): the new one is to be later.
+    pub outbid: Option<Epoch>,
 }
 
 impl Leading {
@@ -101,6 +103,7 @@ impl Leading {
         out: &mut Vec<Action>,
     ) -> Leading {
         out.push(Action::Listen);
+        let promised = standing.outbid.map_or(standing.epochs.accepted, |outbid| outbid.max(standing.epochs.accepted));
         let mut leading = Leading {
             me,
             membership,
@@ -108,7 +111,7 @@ impl Leading {
             counter_max,
             own_epochs: standing.epochs,
             own_last_zxid: standing.last_zxid,
-            phase: Phase::Discovery { epoch: Epoch(standing.epochs.accepted.0 + 1), connecting: BTreeSet::from([me]) },
+            phase: Phase::Discovery { epoch: Epoch(promised.0 + 1), connecting: BTreeSet::from([me]) },
             phase_deadline: now.plus(timing.init_ms()),
             links: BTreeMap::new(),
             outstanding: VecDeque::new(),
@@ -186,6 +189,12 @@ impl Leading {
             let sid = learner.sid()?;
             Some((sid, self.membership.is_voter(sid)))
         })
+    }
+
+    /// The epoch, later than this leadership's, that a member has accepted; it ends the leadership.
+    #[must_use]
+    pub fn outbid(&self) -> Option<Epoch> {
+        self.outbid.map(|(_, epoch)| epoch)
     }
 
     /// Links, in whatever stage.
@@ -314,7 +323,7 @@ impl Leading {
             return Ok(());
         }
         // That member must refuse us and could never join (in Apache it waits until an operator restarts the leader). To accept
-        // an epoch takes a quorum, so this is rare; the next leadership finds a larger one.
+        // an epoch takes a quorum, so this is rare; the next leadership begins with a larger one.
         if let Some((sid, epoch)) = self.outbid {
             return Err(format!("server {sid} has accepted epoch {epoch}, later than ours: a new one is needed"));
         }

@@ -12,7 +12,7 @@
 //! that tree and log agree whatever comes next (ZOOKEEPER-2355, -2845).
 
 use crate::action::{Action, EstablishedRole};
-use crate::election::{Elected, Election, ElectionAction, ElectionSettings, InitialVote};
+use crate::election::{Elected, Election, ElectionAction, ElectionSettings, InitialVote, Reach};
 use crate::history::History;
 use crate::leading::{Leading, Standing, SyncCounts};
 use crate::learning::{LearnerStart, Learning};
@@ -89,6 +89,8 @@ pub struct Peer {
     next_link: u64,
     election_count: u64,
     past_syncs: SyncCounts,
+    /// An epoch that outbid a leadership of this server.
+    outbid: Option<Epoch>,
 }
 
 impl Peer {
@@ -118,6 +120,7 @@ impl Peer {
             next_link: DIALLED_LINKS_FROM,
             election_count: 0,
             past_syncs: SyncCounts::default(),
+            outbid: None,
         }
     }
 
@@ -219,6 +222,13 @@ impl Peer {
         }
         let mut actions = Vec::new();
         self.election.on_notification(now, from, notification, &mut actions);
+        self.perform_election(now, actions, out);
+    }
+
+    /// Whether a peer can be heard on the election port has become known.
+    pub fn on_reach(&mut self, now: Millis, sid: ServerId, reach: Reach, out: &mut Vec<Action>) {
+        let mut actions = Vec::new();
+        self.election.on_reach(now, sid, reach, &mut actions);
         self.perform_election(now, actions, out);
     }
 
@@ -486,7 +496,7 @@ impl Peer {
         out.push(Action::Elected);
         match elected.role {
             ServerState::Leading => {
-                let standing = Standing { epochs: self.epochs, last_zxid: self.last_logged };
+                let standing = Standing { epochs: self.epochs, last_zxid: self.last_logged, outbid: self.outbid };
                 let PeerSettings { me, membership, timing, counter_max, .. } = &self.settings;
                 let leading = Leading::new(now, *me, membership.clone(), *timing, *counter_max, standing, out);
                 self.role = Role::Leading(Box::new(leading));
@@ -516,6 +526,7 @@ impl Peer {
                 self.past_syncs.diffs += diffs;
                 self.past_syncs.truncs += truncs;
                 self.past_syncs.snaps += snaps;
+                self.outbid = self.outbid.max(leading.outbid());
                 tracing::info!(reason, "no longer LEADING");
                 out.push(Action::Left(reason.clone()));
                 out.push(Action::StopListening);

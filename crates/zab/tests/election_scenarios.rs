@@ -9,6 +9,7 @@
 //! | `kill 3` | a process ends |
 //! | `established 1 2 epoch=1` | servers learn the epoch of their leader |
 //! | `cut 1 from 2 3`, `heal` | the network |
+//! | `evidence` | from now on servers learn who is gone; without it they are met with silence, as after a loss of power |
 //! | `lose 1->2`, `repeat 1->2` | the next message is lost, or arrives twice |
 //! | `hold 1->2`, `release 1->2`, `release 1->2 reversed` | messages wait, then arrive |
 //! | `say 3->1 FOLLOWING leader=2 zxid=0 round=4 epoch=1 version=0 config=…` | a message from outside |
@@ -167,6 +168,7 @@ impl Script {
                 assert_eq!(rest[1], "from", "cut A from B C");
                 sids(&rest[2..]).into_iter().for_each(|other| self.world().cut(sid(rest[0]), other));
             }
+            "evidence" => self.world().evidence = true,
             "heal" => self.world().heal(),
             "lose" => self.faults.borrow_mut().entry(link(rest[0])).or_default().push(0),
             "repeat" => self.faults.borrow_mut().entry(link(rest[0])).or_default().push(2),
@@ -206,7 +208,9 @@ impl Script {
             let copies = if queue.is_empty() { 1 } else { queue.remove(0) };
             vec![1; copies]
         };
-        self.world = Some(World::new(Membership::parse(&text).unwrap(), Box::new(fate)));
+        let mut world = World::new(Membership::parse(&text).unwrap(), Box::new(fate));
+        world.evidence = false;
+        self.world = Some(world);
     }
 
     fn say(&mut self, words: &[&str]) {

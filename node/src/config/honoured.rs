@@ -153,7 +153,7 @@ honoured! {
         notification_interval_ms_max: i64 = Is("60000"), POSITIVE, "fastleader.maxNotificationInterval",
             "the longest such pause, in ms";
         leader_connect_retry_delay_ms: i64 = Is("100"), COUNT, "leaderConnectDelayDuringRetryMs",
-            "the pause between two attempts to connect to the leader, in ms";
+            "the longest pause between two attempts to connect to the leader, in ms";
         tcp_keep_alive: bool = Is("false"), Kind::Boolean, "tcpKeepAlive",
             "TCP keepalive on election connections";
         client_tcp_keep_alive: bool = Is("false"), Kind::Boolean, "clientTcpKeepAlive",

@@ -11,6 +11,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tracing::{debug, info, warn};
 use wire::ServerId;
 use wire::election::{Handshake, NOTIFICATION_BYTES_MAX, Notification};
+use zab::election::Reach;
 
 use super::address;
 use super::peers::Ticket;
@@ -116,8 +117,12 @@ fn introduced(
     // The peer has lost its side of any older connection, or would not have opened this one.
     drop(stream);
     debug!(peer = %sid, ?addresses, "connecting back to the smaller id");
-    if !shared.peers.lock().asked(sid, addresses) {
-        return Err(PeerError::TooManyPeers);
+    {
+        let mut peers = shared.peers.lock();
+        if !peers.asked(sid, addresses) {
+            return Err(PeerError::TooManyPeers);
+        }
+        shared.tell_reach(&peers, sid, Reach::Alive);
     }
     dial::request(shared, sid);
     Ok(())
@@ -125,7 +130,12 @@ fn introduced(
 
 /// Makes `stream` the peer's connection, in place of an older one; `false` when there are too many peers.
 pub(super) fn adopt(shared: &Arc<Shared>, sid: ServerId, stream: TcpStream) -> bool {
-    let Some(ticket) = shared.peers.lock().connect(sid) else { return false };
+    let ticket = {
+        let mut peers = shared.peers.lock();
+        let Some(ticket) = peers.connect(sid) else { return false };
+        shared.tell_reach(&peers, sid, Reach::Alive);
+        ticket
+    };
     dial::reached(shared, sid);
     shared.spawn(serve(Arc::clone(shared), sid, stream, ticket));
     true
@@ -138,7 +148,14 @@ async fn serve(shared: Arc<Shared>, sid: ServerId, stream: TcpStream, ticket: Ti
         error = send_all(&shared, sid, writer, &ticket) => Some(error),
         () = ticket.close.notified() => None,
     };
-    shared.peers.lock().disconnected(sid, ticket.number);
+    {
+        let mut peers = shared.peers.lock();
+        let has_none = peers.disconnected(sid, ticket.number);
+        // Where we ended it for what came through it, somebody is there.
+        if has_none && matches!(ended, Some(PeerError::Closed | PeerError::Io(_))) {
+            shared.tell_reach(&peers, sid, Reach::Gone);
+        }
+    }
     match ended {
         Some(PeerError::Length(length)) => {
             warn!("election connection of peer {sid} closed: {}", PeerError::Length(length));

@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 use wire::ServerId;
+use zab::election::Reach;
 
 use super::address::Address;
 use super::{DIAL_SPACING_MS, RETRY_MS_MAX, RETRY_MS_MIN, Shared, connection};
@@ -38,8 +39,10 @@ async fn dial(shared: Arc<Shared>, sid: ServerId, hurry: Arc<Notify>) {
         let text = addresses.first().map_or_else(|| "at no known address".to_owned(), Address::to_string);
         match attempt(&shared, sid, &addresses).await {
             Ok(Reached::Connected) => {}
+            // That it lives shows when it connects: a process that is being killed may have taken our connection as well.
             Ok(Reached::Asked) => debug!(peer = %sid, address = text, "asked the larger id to connect"),
             Err(error) => {
+                refused(&shared, sid, &error);
                 if shared.reports.lock().is_due(sid, error.kind(), retry, Instant::now()) {
                     let reason = brief(&error);
                     warn!("peer {sid} {text} unreachable ({reason}), retry in {}ms", retry.as_millis());
@@ -88,6 +91,14 @@ async fn attempt(shared: &Arc<Shared>, sid: ServerId, addresses: &[Address]) -> 
     }
     connection::adopt(shared, sid, stream);
     Ok(Reached::Connected)
+}
+
+/// Says that nobody listens where the peer should be, if that is what the failure means and no connection came meanwhile.
+fn refused(shared: &Shared, sid: ServerId, error: &io::Error) {
+    let peers = shared.peers.lock();
+    if error.kind() == io::ErrorKind::ConnectionRefused && !peers.is_connected(sid) {
+        shared.tell_reach(&peers, sid, Reach::Gone);
+    }
 }
 
 fn timed_out() -> io::Error {

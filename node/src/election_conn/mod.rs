@@ -5,6 +5,9 @@
 //! through a slot per peer that holds one message; a newer message replaces an unsent one, and a new connection begins with
 //! the last message sent on the old one. So messages may be lost or repeated, which the election can bear.
 //!
+//! What the sockets tell about who is there is told to the election: a peer whose connection has ended, or whose every address
+//! refuses one, need not be waited for ([`Reach::Gone`]). Silence, timeouts and names without addresses tell nothing.
+//!
 //! The module decides nothing about elections. It owns the sockets of its port, and tasks of the runtime it was started in;
 //! [`ElectionNet::send`] and [`ElectionNet::connect_all`] never wait and may be called from any thread.
 //!
@@ -16,6 +19,8 @@ mod connection;
 mod dial;
 mod listen;
 mod peers;
+#[cfg(test)]
+mod reach_test;
 mod report;
 #[cfg(test)]
 mod tests;
@@ -25,12 +30,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc, watch};
 use wire::ServerId;
 use wire::election::{Handshake, Notification};
+use zab::election::Reach;
 use zab::quorum::Membership;
 
 use crate::resolve::Resolver;
@@ -103,6 +109,13 @@ pub enum ElectionEvent {
         /// The notification.
         notification: Notification,
     },
+    /// Whether a peer can be heard has become known. In the order in which it became so.
+    Reach {
+        /// The peer.
+        sid: ServerId,
+        /// What was learnt.
+        reach: Reach,
+    },
     /// Another server introduced itself with this server's id; its connection was closed.
     DuplicateSid {
         /// Where it connected from.
@@ -162,8 +175,8 @@ struct Shared {
 }
 
 impl ElectionNet {
-    /// Opens the port of `settings.me`. `events` is called from the runtime's threads and must not wait; it may drop
-    /// notifications when it has too many.
+    /// Opens the port of `settings.me`. `events` is called from the runtime's threads, must not wait, and must not call back; it
+    /// may drop notifications when it has too many.
     ///
     /// # Errors
     /// See [`ElectionNetError`].
@@ -253,6 +266,12 @@ impl Shared {
     fn halt(&self) {
         self.alive.lock().take();
         self.stop.send_replace(true);
+    }
+
+    /// Tells what was learnt about a peer. The table is locked from the change it follows from until it is told, so that of two
+    /// connections the end of the older is not told after the beginning of the newer.
+    fn tell_reach(&self, _changed: &MutexGuard<'_, Peers>, sid: ServerId, reach: Reach) {
+        (self.events)(ElectionEvent::Reach { sid, reach });
     }
 
     /// Runs a task until it ends or the port closes.

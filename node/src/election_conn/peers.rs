@@ -103,13 +103,16 @@ impl Peers {
         Some(ticket)
     }
 
-    /// A connection has ended; a newer one stays.
-    pub fn disconnected(&mut self, sid: ServerId, number: u64) {
-        if let Some(peer) = self.table.get_mut(&sid)
-            && peer.connection.as_ref().is_some_and(|connection| connection.number == number)
-        {
-            peer.connection = None;
-        }
+    /// A connection has ended; a newer one stays. Answers whether the peer was left without one by this.
+    pub fn disconnected(&mut self, sid: ServerId, number: u64) -> bool {
+        let Some(peer) = self.table.get_mut(&sid) else { return false };
+        let ended = peer.connection.take_if(|connection| connection.number == number);
+        ended.is_some()
+    }
+
+    /// Whether a connection stands.
+    pub fn is_connected(&self, sid: ServerId) -> bool {
+        self.table.get(&sid).is_some_and(|peer| peer.connection.is_some())
     }
 
     /// A peer of a smaller id asks to be connected: ends its present connection, if any, and notes where it can be reached.

@@ -18,12 +18,12 @@ use hickory_resolver::proto::op::ResponseCode;
 
 const DEADLINE: Duration = Duration::from_secs(10);
 
-async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
+pub(super) async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
     tokio::time::timeout(DEADLINE, future).await.unwrap_or_else(|_| panic!("waited in vain for {what}"))
 }
 
 /// Waits for a state that no event announces.
-async fn until(what: &str, condition: impl Fn() -> bool) {
+pub(super) async fn until(what: &str, condition: impl Fn() -> bool) {
     within(what, async {
         while !condition() {
             tokio::time::sleep(Duration::from_millis(2)).await;
@@ -32,19 +32,35 @@ async fn until(what: &str, condition: impl Fn() -> bool) {
     .await;
 }
 
-struct Port {
-    net: ElectionNet,
-    events: mpsc::UnboundedReceiver<ElectionEvent>,
+pub(super) struct Port {
+    pub(super) net: ElectionNet,
+    pub(super) events: mpsc::UnboundedReceiver<ElectionEvent>,
     address: SocketAddr,
 }
 
 impl Port {
+    /// The next event but news of who can be heard.
     async fn next(&mut self) -> ElectionEvent {
-        within("an event", self.events.recv()).await.expect("the port is open")
+        loop {
+            match within("an event", self.events.recv()).await.expect("the port is open") {
+                ElectionEvent::Reach { .. } => {}
+                event => return event,
+            }
+        }
+    }
+
+    /// What is learnt next about a peer.
+    pub(super) async fn reach(&mut self, peer: i64) -> Reach {
+        loop {
+            match within("news of a peer", self.events.recv()).await.expect("the port is open") {
+                ElectionEvent::Reach { sid, reach } if sid == ServerId(peer) => return reach,
+                _ => {}
+            }
+        }
     }
 
     /// The next event, which must be a notification of `from`.
-    async fn notification(&mut self, from: i64) -> Notification {
+    pub(super) async fn notification(&mut self, from: i64) -> Notification {
         match self.next().await {
             ElectionEvent::Notification { from: sender, notification } if sender == ServerId(from) => notification,
             other => panic!("expected a notification of {from}, got {other:?}"),
@@ -52,16 +68,16 @@ impl Port {
     }
 
     /// Waits until a given notification arrives; repetitions of older ones may come before it.
-    async fn expect(&mut self, from: i64, round: i64) {
+    pub(super) async fn expect(&mut self, from: i64, round: i64) {
         while self.notification(from).await.round != round {}
     }
 
-    async fn dial(&self) -> TcpStream {
+    pub(super) async fn dial(&self) -> TcpStream {
         TcpStream::connect(self.address).await.unwrap()
     }
 }
 
-fn notification(round: i64) -> Notification {
+pub(super) fn notification(round: i64) -> Notification {
     Notification {
         state: ServerState::Looking,
         leader: ServerId(3),
@@ -74,14 +90,14 @@ fn notification(round: i64) -> Notification {
 }
 
 /// An address of this machine that no other test uses: a port that one test closes is not taken by another.
-fn own_address() -> Ipv4Addr {
+pub(super) fn own_address() -> Ipv4Addr {
     static COUNT: AtomicU16 = AtomicU16::new(0);
     let [high, low] = COUNT.fetch_add(1, Ordering::Relaxed).to_be_bytes();
     Ipv4Addr::new(127, 77, high, low)
 }
 
 /// An open port for each id.
-async fn reserve(sids: &[i64]) -> (Vec<TcpListener>, Membership) {
+pub(super) async fn reserve(sids: &[i64]) -> (Vec<TcpListener>, Membership) {
     let host = own_address();
     let mut listeners = Vec::new();
     let mut text = String::new();
@@ -94,11 +110,11 @@ async fn reserve(sids: &[i64]) -> (Vec<TcpListener>, Membership) {
     (listeners, Membership::parse(&text).unwrap())
 }
 
-fn open(me: i64, listener: TcpListener, membership: &Membership) -> Port {
+pub(super) fn open(me: i64, listener: TcpListener, membership: &Membership) -> Port {
     open_with(ElectionNetSettings::new(ServerId(me)), listener, membership)
 }
 
-fn open_with(settings: ElectionNetSettings, listener: TcpListener, membership: &Membership) -> Port {
+pub(super) fn open_with(settings: ElectionNetSettings, listener: TcpListener, membership: &Membership) -> Port {
     let address = listener.local_addr().unwrap();
     let (sender, events) = mpsc::unbounded_channel();
     let report = move |event| drop(sender.send(event));
@@ -106,7 +122,7 @@ fn open_with(settings: ElectionNetSettings, listener: TcpListener, membership: &
     Port { net, events, address }
 }
 
-async fn two_ports() -> (Port, Port) {
+pub(super) async fn two_ports() -> (Port, Port) {
     let (mut listeners, membership) = reserve(&[1, 2]).await;
     let two = open(2, listeners.pop().unwrap(), &membership);
     let one = open(1, listeners.pop().unwrap(), &membership);
@@ -442,8 +458,10 @@ async fn shutdown_leaves_nothing_behind() {
     let calls = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&calls);
     let (address, listener) = (listeners[0].local_addr().unwrap(), listeners.remove(0));
-    let count = move |_| {
-        counted.fetch_add(1, Ordering::Relaxed);
+    let count = move |event| {
+        if matches!(event, ElectionEvent::Notification { .. }) {
+            counted.fetch_add(1, Ordering::Relaxed);
+        }
     };
     let settings = ElectionNetSettings::new(ServerId(1));
     let one = ElectionNet::on_listeners(vec![listener], settings, membership.clone(), count).unwrap();
@@ -459,7 +477,7 @@ async fn shutdown_leaves_nothing_behind() {
 }
 
 /// A directory with a `resolv.conf`, and the resolver that reads it.
-fn resolver_of(dns: &Dns) -> (tempfile::TempDir, Resolver) {
+pub(super) fn resolver_of(dns: &Dns) -> (tempfile::TempDir, Resolver) {
     let dir = tempfile::tempdir().unwrap();
     let (resolv_conf, hosts) = (dir.path().join("resolv.conf"), dir.path().join("hosts"));
     std::fs::write(&resolv_conf, dns.line() + "options timeout:1\n").unwrap();
@@ -467,7 +485,7 @@ fn resolver_of(dns: &Dns) -> (tempfile::TempDir, Resolver) {
 }
 
 /// Settings under which no attempt ends because time has passed.
-fn patient(me: i64, resolver: &Resolver) -> ElectionNetSettings {
+pub(super) fn patient(me: i64, resolver: &Resolver) -> ElectionNetSettings {
     let connect_timeout = Duration::from_secs(600);
     ElectionNetSettings { resolver: resolver.clone(), connect_timeout, ..ElectionNetSettings::new(ServerId(me)) }
 }

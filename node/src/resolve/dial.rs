@@ -32,7 +32,8 @@ pub struct DialOptions {
 /// Connects to the first of these places (host and port) that answers; must be called within a tokio runtime.
 ///
 /// # Errors
-/// That of the place tried last when all have failed, `TimedOut` when some still hang at the end of the time.
+/// That of the place tried last when all have failed, `TimedOut` when some still hang at the end of the time. `ConnectionRefused`
+/// means that every address of every place has refused.
 pub async fn connect(resolver: &Resolver, places: &[(String, u16)], options: DialOptions) -> io::Result<TcpStream> {
     let mut race = Race {
         resolver,
@@ -120,15 +121,25 @@ impl Race<'_> {
                 self.looking_up -= 1;
                 match found {
                     Ok(addresses) => self.add(addresses),
-                    Err(error) => self.last = Some(unresolved(error.kind(), &error.to_string())),
+                    Err(error) => self.failed(unresolved(error.kind(), &error.to_string())),
                 }
             }
             Outcome::Connected(target, connected) => {
                 self.connecting -= 1;
                 self.tried.remove(&target);
-                self.last = connected.err();
+                if let Err(error) = connected {
+                    self.failed(error);
+                }
                 self.start_next();
             }
+        }
+    }
+
+    /// A refusal says for certain that nobody listens, but only of one address: any other failure outweighs it.
+    fn failed(&mut self, error: io::Error) {
+        let refused = |error: &io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
+        if !refused(&error) || self.last.as_ref().is_none_or(refused) {
+            self.last = Some(error);
         }
     }
 

@@ -321,7 +321,7 @@ impl BlackHole {
         }
     }
 
-    fn port(&self) -> u16 {
+    pub(crate) fn port(&self) -> u16 {
         self.listener.local_addr().unwrap().as_socket().unwrap().port()
     }
 }
@@ -391,6 +391,27 @@ async fn a_dial_says_why_it_failed() {
     check(&[(&dead, hole.port())], io::ErrorKind::TimedOut, "timed out").await;
     dns.behave(Behaviour::Silent);
     check(&[("zk1.test", 1)], io::ErrorKind::Other, "host name not resolved: no answer in time").await;
+}
+
+/// Whoever waits for a peer takes a refusal for the word that nobody is there.
+#[tokio::test]
+async fn a_dial_is_refused_only_where_every_address_refuses() {
+    let dns = Dns::start();
+    let world = World::new(&dns.line());
+    let addresses = two_addresses();
+    let [one, two] = addresses.map(|address| address.to_string());
+    let port = { TcpListener::bind((addresses[0], 0)).unwrap().local_addr().unwrap().port() };
+    let hole = BlackHole::open(addresses[1], 0);
+    let kind = |error: io::Result<SocketAddr>| error.unwrap_err().kind();
+    let hasty = DialOptions { timeout: Duration::from_millis(400), ..PATIENT };
+    assert_eq!(kind(dial(&world, &[(&one, port)], PATIENT).await), io::ErrorKind::ConnectionRefused);
+    assert_eq!(kind(dial(&world, &[(&one, port), (&one, port)], PATIENT).await), io::ErrorKind::ConnectionRefused);
+    for places in [[(one.as_str(), port), ("zk9.test", port)], [("zk9.test", port), (one.as_str(), port)]] {
+        assert_ne!(kind(dial(&world, &places, PATIENT).await), io::ErrorKind::ConnectionRefused, "{places:?}");
+    }
+    for places in [[(one.as_str(), port), (&two, hole.port())], [(&two, hole.port()), (&one, port)]] {
+        assert_eq!(kind(dial(&world, &places, hasty).await), io::ErrorKind::TimedOut, "{places:?}");
+    }
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use wire::election::{Notification, ServerState};
 use wire::quorum::QuorumPacket;
 use wire::{Epoch, Millis, ServerId, Zxid};
-use zab::election::{ElectionAction, ElectionSettings};
+use zab::election::{ElectionAction, ElectionSettings, Reach};
 use zab::quorum::Membership;
 use zab::{Action, Epochs, EstablishedRole, LinkId, Peer, PeerSettings, PeerStart, Proposal, Timing};
 
@@ -111,7 +111,10 @@ impl World {
             self.peer.on_vote(self.now, ServerId(from), vote, &mut self.out);
             self.settle();
         }
-        self.pass(0);
+        // Where somebody who could vote has not, a wait must pass.
+        if matches!(self.peer.state_name(), "looking - election") {
+            self.pass(0);
+        }
         if let Some(link) = self.peer.leader_link() {
             self.peer.on_link_up(self.now, link, &mut self.out);
             self.settle();
@@ -174,6 +177,10 @@ impl World {
             _ => {
                 self.peer.on_votes_delivered(number & 1 == 1);
                 self.peer.on_progress(now, link);
+                if let [sid, alive, ..] = body {
+                    let reach = if alive & 1 == 1 { Reach::Alive } else { Reach::Gone };
+                    self.peer.on_reach(now, ServerId(i64::from(sid & 7)), reach, &mut self.out);
+                }
             }
         }
     }

@@ -16,7 +16,7 @@ const HINTS: &[(Bug, u64)] = &[
     (Bug::RepeatedSetAclSkipped, 321),
     (Bug::ContainersForgottenOnLoad, 49),
     (Bug::VoteSidBeforeZxid, 26),
-    (Bug::VoteZxidBeforeEpoch, 540),
+    (Bug::VoteZxidBeforeEpoch, 70),
     (Bug::ElectsWithoutHistory, 14),
     (Bug::EmptyServerVotes, 156),
     (Bug::LeadsWithoutQuorum, 32),

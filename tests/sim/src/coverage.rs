@@ -37,6 +37,8 @@ impl Coverage {
         "one-way partitions",
         "partial partitions",
         "links cut",
+        "election connections broken",
+        "voters found gone",
         "votes lost",
         "slow servers",
         "slow disks",

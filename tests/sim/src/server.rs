@@ -30,6 +30,7 @@ use tree::{ConnId, Tree};
 use wire::election::Notification;
 use wire::txn::TxnEntry;
 use wire::{Millis, ServerId, Zxid};
+use zab::election::Reach;
 use zab::{LinkId, Proposal};
 
 /// Between two sweeps for active sessions, µs.
@@ -52,6 +53,8 @@ pub enum ServerEvent {
     Wake(u64),
     /// A vote arrived.
     Vote(ServerId, Notification),
+    /// Whether a peer can be heard has become known.
+    Reach(ServerId, Reach),
     /// Bytes came out of a pipe.
     Bytes(PipeId, Bytes),
     /// A pipe ended.
@@ -318,6 +321,7 @@ impl Server {
             }
             ServerEvent::Wake(_) => return Vec::new(),
             ServerEvent::Vote(from, notification) => self.step(Input::Vote { from, notification }),
+            ServerEvent::Reach(sid, reach) => self.step(Input::Reach { sid, reach }),
             ServerEvent::Bytes(pipe, bytes) => self.on_bytes(pipe, &bytes),
             ServerEvent::End(pipe) => self.on_end(pipe),
             ServerEvent::Accepted(pipe) => self.on_accepted(pipe),

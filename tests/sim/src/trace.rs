@@ -21,6 +21,7 @@ impl Trace {
             Event::Server(sid, ..) => (1, sid.0),
             Event::Arrival(pipe, end, _) => (2, (pipe.0 << 1 | *end as u64).cast_signed()),
             Event::Dial { from, .. } => (3, from.0),
+            Event::NobodyThere { by, gone, .. } => (12, by.0 << 32 | gone.0),
             Event::Timer(id, _) => (4, i64::from(id.0)),
             Event::ClientDial(id, ..) => (5, i64::from(id.0)),
             Event::Fault => (6, 0),

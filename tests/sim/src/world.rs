@@ -5,6 +5,7 @@
 
 mod calm;
 mod clients;
+mod reach;
 mod servers;
 
 use crate::agenda::Agenda;
@@ -57,6 +58,15 @@ pub enum Event {
         /// Tries left.
         tries: u32,
     },
+    /// A server finds that nobody answers at the election port of another.
+    NobodyThere {
+        /// Who finds it.
+        by: ServerId,
+        /// Its process.
+        incarnation: u32,
+        /// Who is gone.
+        gone: ServerId,
+    },
     /// A client's deadline.
     Timer(ClientId, u64),
     /// A client's connection stands, or was refused.
@@ -91,6 +101,8 @@ pub struct Host {
     pub fault_pending: bool,
     /// Its disk was damaged while it was down: it may refuse to start.
     pub damaged: bool,
+    /// Its machine is off: nothing answers there, not even with a refusal.
+    pub is_silent: bool,
 }
 
 struct ClientHost {
@@ -135,6 +147,8 @@ pub struct World {
     actions: Vec<ClientAction>,
     /// Votes that wait for a connection, by sender and receiver.
     waiting_votes: BTreeMap<(ServerId, ServerId), Notification>,
+    /// Who was told of whom that it is gone, and not since then that it lives.
+    found_gone: BTreeSet<(ServerId, ServerId)>,
 }
 
 impl World {
@@ -174,6 +188,7 @@ impl World {
             trace: Trace::default(),
             actions: Vec::new(),
             waiting_votes: BTreeMap::new(),
+            found_gone: BTreeSet::new(),
             rng,
         }
     }
@@ -239,6 +254,7 @@ impl World {
             Event::Dial { from, incarnation, link, leader, tries } => {
                 self.on_dial(from, incarnation, link, leader, tries);
             }
+            Event::NobodyThere { by, incarnation, gone } => self.on_nobody_there(by, incarnation, gone),
             Event::Timer(id, number) => {
                 if self.clients.get(&id).is_some_and(|host| host.timer.0 == number) {
                     self.drive(id, ClientInput::Timer);
@@ -275,6 +291,7 @@ impl Host {
             power_fails: None,
             fault_pending: false,
             damaged: false,
+            is_silent: false,
         }
     }
 }

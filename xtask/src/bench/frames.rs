@@ -59,6 +59,16 @@ impl Template {
         })
     }
 
+    /// `setData` of a number, if the znode has this version.
+    pub fn set_number_if(path: &str, number: u64, version: i32) -> Template {
+        let body_bytes = REPLY_HEADER_BYTES + Stat::BYTES;
+        Template::new(OpCode::SetData, Expected { body_bytes, kind: Kind::Write }, |out| {
+            out.string(path);
+            out.buffer(Some(&padded(number)));
+            out.i32(version);
+        })
+    }
+
     /// `create` of a persistent znode that everybody may change.
     pub fn create(path: &str) -> Template {
         let body_bytes = REPLY_HEADER_BYTES + 4 + path.len();
@@ -98,6 +108,13 @@ impl Template {
         out[start..start + 4].copy_from_slice(&xid.to_be_bytes());
         self.expected
     }
+}
+
+/// Data of the usual length that begins with a number.
+pub fn padded(number: u64) -> [u8; DATA_BYTES] {
+    let mut data = DATA;
+    data[..8].copy_from_slice(&number.to_be_bytes());
+    data
 }
 
 /// The length of the frame at the front, once all of it is there. `Err` holds a length nobody sends here.

@@ -4,13 +4,14 @@
 //! machine does hits both; the median of the rounds counts. The generator is one thread ([`load`]); its share of the
 //! processor is in the table, because on two cores it is often the limit. The result goes to standard output as
 //! markdown and to `target/bench/<commit>.json` with everything raw. Children are ended by their guards, on errors too,
-//! and by the kernel should this process be killed.
+//! and by the kernel should this process be killed. [`failover`] measures what a killed leader costs, with a load of its own.
 
 #![allow(clippy::print_stdout, reason = "the table is what the command was asked for")]
 
 mod big_tree;
 mod cells;
 mod echo;
+mod failover;
 mod frames;
 mod histogram;
 mod load;
@@ -45,16 +46,20 @@ pub fn run(args: &[String]) -> Result<()> {
         return echo::serve(port.parse().context("the echo's port")?);
     }
     if args.iter().any(|arg| arg == "--help" || arg == "-h") {
-        println!("{}", options::USAGE);
+        println!("{}\n\n{}", options::USAGE, failover::USAGE);
         return Ok(());
     }
-    let options = Options::parse(args)?;
+    let options = match args.first() {
+        Some(word) if word == failover::WORD => None,
+        _ => Some(Options::parse(args)?),
+    };
     if cfg!(debug_assertions) {
         return again_optimised(args);
     }
     let root = support::prerequisites::workspace().canonicalize().context("find the workspace")?;
     let results = root.join("target/bench");
     std::fs::create_dir_all(&results).with_context(|| format!("create {}", results.display()))?;
+    let Some(options) = options else { return failover::run(&args[1..], &root, &results) };
     let node = match &options.node {
         Some(path) => path.canonicalize().with_context(|| format!("find {}", path.display()))?,
         None => build(&root)?,

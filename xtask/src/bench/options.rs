@@ -91,7 +91,11 @@ impl Options {
     }
 }
 
-fn contender(name: &str) -> Result<Contender> {
+/// Reads the name of a contender.
+///
+/// # Errors
+/// On any other word.
+pub fn contender(name: &str) -> Result<Contender> {
     match name {
         "ours" => Ok(Contender::Ours),
         "apache" => Ok(Contender::Apache),

@@ -6,17 +6,39 @@ use bytes::BytesMut;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
-use wire::client::ConnectRequest;
+use wire::client::{ConnectRequest, PASSWORD_BYTES};
 use wire::{SessionId, Zxid};
 
 /// How long a single call may take.
 const CALL_PATIENCE: Duration = Duration::from_secs(30);
 /// How long the handshake may take where it is begun again: one sent too early may never be answered.
 const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(5);
+/// Bytes of an answer to the handshake up to the password: protocol, timeout, session, length, password.
+const ANSWER_BYTES: usize = 20 + PASSWORD_BYTES;
 /// Session timeout asked for; every cell is shorter or keeps talking.
 const SESSION_TIMEOUT_MS: i32 = 40_000;
 /// The error of a create whose znode is there.
 pub const NODE_EXISTS: i32 = -110;
+
+/// The error of a setData whose expected version is not the znode's.
+pub const BAD_VERSION: i32 = -103;
+
+/// What lets a session go on over another connection.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    /// The session, or 0 to ask for a new one.
+    pub id: i64,
+    /// Its password.
+    pub password: Vec<u8>,
+    /// The last zxid seen; a server that has not come as far refuses the session.
+    pub last_zxid: i64,
+}
+
+impl Default for Identity {
+    fn default() -> Identity {
+        Identity { id: 0, password: vec![0; PASSWORD_BYTES], last_zxid: 0 }
+    }
+}
 
 /// A connected session with nothing outstanding.
 #[derive(Debug)]
@@ -33,6 +55,14 @@ impl Session {
     /// # Errors
     /// When the server does not answer the handshake with a session in time. Only this machine is ever a target.
     pub fn open_within(addr: SocketAddr, patience: Duration) -> Result<Session> {
+        Ok(Session::resume(addr, patience, &Identity::default())?.0)
+    }
+
+    /// Opens a new session, or goes on with an earlier one, and answers who it is.
+    ///
+    /// # Errors
+    /// As [`Session::open_within`]; a session that has expired is refused.
+    pub fn resume(addr: SocketAddr, patience: Duration, identity: &Identity) -> Result<(Session, Identity)> {
         ensure!(addr.ip().is_loopback(), "the load generator talks to 127.0.0.1 only, not to {addr}");
         let stream = TcpStream::connect_timeout(&addr, patience).with_context(|| format!("connect to {addr}"))?;
         stream.set_nodelay(true)?;
@@ -41,19 +71,24 @@ impl Session {
         let mut session = Session { stream, xid: 0 };
         let mut out = BytesMut::new();
         let request = ConnectRequest {
-            last_zxid_seen: Zxid(0),
+            last_zxid_seen: Zxid(identity.last_zxid),
             timeout: SESSION_TIMEOUT_MS,
-            session: SessionId(0),
-            password: vec![0; 16],
+            session: SessionId(identity.id),
+            password: identity.password.clone(),
             read_only: Some(false),
         };
         request.encode_frame(&mut out);
         session.stream.write_all(&out)?;
         let reply = session.frame().context("read the answer to the handshake")?;
-        let timeout = reply.get(4..8).map(|bytes| bytes != [0; 4]);
-        ensure!(timeout == Some(true), "{addr} refused the session");
+        ensure!(reply.len() >= ANSWER_BYTES, "{addr} answers the handshake with {} bytes", reply.len());
+        ensure!(int(&reply, 4) != 0, "{addr} refused the session");
+        let identity = Identity {
+            id: long(&reply, 8),
+            password: reply[20..20 + PASSWORD_BYTES].to_vec(),
+            last_zxid: identity.last_zxid,
+        };
         session.stream.set_read_timeout(Some(CALL_PATIENCE))?;
-        Ok(session)
+        Ok((session, identity))
     }
 
     /// Opens a session on a server that may not serve yet.
@@ -76,15 +111,23 @@ impl Session {
     /// # Errors
     /// When the connection fails or the answer is not this request's.
     pub fn call(&mut self, request: &Template) -> Result<i32> {
+        Ok(int(&self.ask(request)?, 12))
+    }
+
+    /// Sends one request and returns its answer: the header (xid, zxid, error) and the body.
+    ///
+    /// # Errors
+    /// As [`Session::call`].
+    pub fn ask(&mut self, request: &Template) -> Result<Vec<u8>> {
         self.xid += 1;
         let mut out = Vec::new();
         request.append(self.xid, &mut out);
         self.stream.write_all(&out)?;
         let reply = self.frame()?;
         ensure!(reply.len() >= REPLY_HEADER_BYTES, "a reply of {} bytes has no header", reply.len());
-        let (xid, error) = (int(&reply, 0), int(&reply, 12));
+        let xid = int(&reply, 0);
         ensure!(xid == self.xid, "the reply has xid {xid}, expected {}", self.xid);
-        Ok(error)
+        Ok(reply)
     }
 
     /// Makes sure that a znode is there.
@@ -123,4 +166,9 @@ impl Session {
 /// The big-endian number at a position that is known to be there.
 pub fn int(bytes: &[u8], at: usize) -> i32 {
     i32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
+}
+
+/// The big-endian number of eight bytes at a position that is known to be there.
+pub fn long(bytes: &[u8], at: usize) -> i64 {
+    i64::from(int(bytes, at)) << 32 | i64::from(int(bytes, at + 4).cast_unsigned())
 }

@@ -7,6 +7,7 @@ use tracing::debug;
 use wire::election::{Notification, ServerState};
 use wire::{Epoch, Millis, ServerId, Zxid};
 
+use super::reach::Gone;
 use super::views::Views;
 use super::vote::{Proposal, Vote};
 use super::{ElectionAction, ElectionSettings, InitialVote, NO_VOTE};
@@ -16,6 +17,8 @@ pub(super) struct Surroundings<'a> {
     pub me: ServerId,
     pub settings: &'a ElectionSettings,
     pub views: &'a Views,
+    /// Voters that nobody can hear from at present.
+    pub gone: &'a Gone,
     pub round: &'a mut i64,
     pub now: Millis,
     pub out: &'a mut Vec<ElectionAction>,
@@ -129,10 +132,10 @@ impl Looking {
         message: &Notification,
     ) -> Option<Settlement> {
         if matches!(self.phase, Phase::Finalizing { .. }) {
-            // Neither the state nor the round of the message matters here, and one that is not better leaves no trace.
+            // Neither the state nor the round of the message matters here.
             if !around.views.prefers(&Proposal::of_message(message), &self.proposal) {
-                self.phase = Phase::Finalizing { deadline: around.now.plus(around.settings.finalize_wait_ms) };
-                return None;
+                self.note_agreement(around, from, message);
+                return self.finalize(around);
             }
         }
         self.phase = Phase::Polling { deadline: around.now.plus(self.interval_ms) };
@@ -141,10 +144,7 @@ impl Looking {
             return None;
         }
         match message.state {
-            ServerState::Looking => {
-                self.on_looking(around, from, message);
-                None
-            }
+            ServerState::Looking => self.on_looking(around, from, message),
             ServerState::Observing => None,
             ServerState::Following | ServerState::Leading => self.on_settled(around, from, message),
         }
@@ -174,11 +174,16 @@ impl Looking {
     }
 
     /// The vote of a server that looks as well.
-    fn on_looking(&mut self, around: &mut Surroundings<'_>, from: ServerId, message: &Notification) {
+    fn on_looking(
+        &mut self,
+        around: &mut Surroundings<'_>,
+        from: ServerId,
+        message: &Notification,
+    ) -> Option<Settlement> {
         let is_untrusted = self.initial.zxid == Zxid::NONE || message.zxid == Zxid::NONE;
         if is_untrusted && !planted::is(Bug::EmptyServerVotes) {
             debug!(me = %around.me, %from, "vote of a server with an untrusted database");
-            return;
+            return None;
         }
         let theirs = Proposal::of_message(message);
         if message.round > *around.round {
@@ -190,16 +195,55 @@ impl Looking {
             self.broadcast(around);
         } else if message.round < *around.round {
             debug!(me = %around.me, %from, theirs = message.round, ours = *around.round, "vote of an older round");
-            return;
+            return None;
         } else if around.views.prefers(&theirs, &self.proposal) {
             self.proposal = theirs;
             self.broadcast(around);
         }
         self.recvset.insert(from, theirs.in_round(message.round));
         let supporters = agreeing(&self.recvset, &self.proposal.in_round(*around.round));
-        if around.views.is_quorum(&supporters) {
-            self.phase = Phase::Finalizing { deadline: around.now.plus(around.settings.finalize_wait_ms) };
+        if around.views.is_quorum(&supporters) { self.finalize(around) } else { None }
+    }
+
+    /// A quorum agrees. Others get time for a better vote, where there are others.
+    fn finalize(&mut self, around: &Surroundings<'_>) -> Option<Settlement> {
+        self.phase = Phase::Finalizing { deadline: around.now.plus(around.settings.finalize_wait_ms) };
+        self.unanimous(around)
+    }
+
+    /// While finalizing: one more server has the vote that wins. Any other vote that is not better leaves no trace.
+    fn note_agreement(&mut self, around: &Surroundings<'_>, from: ServerId, message: &Notification) {
+        let cast = Vote { version: 0, ..Vote::of_message(message) };
+        if around.views.is_voter(from) && self.proposal.in_round(*around.round).agrees_with(&cast) {
+            self.recvset.insert(from, cast);
         }
+    }
+
+    /// The end of the election, if waiting any longer could change nothing: every voter has said the same in this round or
+    /// cannot be heard, and those that can be heard are a quorum with the leader among them.
+    ///
+    /// Apache waits in this case too. What the wait is for is a vote that is better than a quorum's, and here nobody is left who
+    /// could send one: a voter that knew of a better one would not have said the same. It is no more than that: the server that
+    /// waits may elect a more advanced leader, but not a safer one, since every quorum knows all that was committed.
+    fn unanimous(&self, around: &Surroundings<'_>) -> Option<Settlement> {
+        if !matches!(self.phase, Phase::Finalizing { .. }) {
+            return None;
+        }
+        let vote = self.proposal.in_round(*around.round);
+        let supporters = agreeing(&self.recvset, &vote);
+        let heard: BTreeSet<_> = supporters.iter().copied().filter(|sid| !around.gone.contains(*sid)).collect();
+        let is_open = |sid: &ServerId| !supporters.contains(sid) && !around.gone.contains(*sid);
+        if around.views.voters().iter().any(is_open) || !heard.contains(&vote.leader) || !around.views.is_quorum(&heard)
+        {
+            return None;
+        }
+        debug!(me = %around.me, %vote, ?heard, "nobody is left who could know better");
+        Some(Settlement { vote, supporters })
+    }
+
+    /// It was learnt that a voter cannot be heard.
+    pub fn on_gone(&mut self, around: &Surroundings<'_>) -> Option<Settlement> {
+        self.unanimous(around)
     }
 
     /// The vote of a server that leads or follows (`receivedFollowingNotification`).

@@ -2,7 +2,7 @@
 //!
 //! A server that seeks a leader is *looking*: it proposes the best candidate it knows to all voters, starting with itself,
 //! adopts every better proposal it hears of, and settles when a quorum proposes the same and nothing better arrives for a
-//! while. A server that has settled answers those that still look with its vote, so that they find the leader at once.
+//! while, or at once where everybody who can be heard has said it (`docs/decisions/0012-faster-election.md`). A server that has settled answers those that still look with its vote, so that they find the leader at once.
 //!
 //! The messages travel over links that may lose, repeat and reorder them; nothing here depends on their arrival, only the
 //! time an election takes does. Safety does not rest on this module alone: two servers may both believe to have won, and it
@@ -13,6 +13,7 @@
 //! actions in order. Notifications to the server itself are looped back inside and never appear as actions.
 
 mod looking;
+mod reach;
 mod views;
 mod vote;
 
@@ -25,6 +26,8 @@ use wire::{Epoch, Millis, ServerId, Zxid};
 use crate::quorum::Membership;
 
 use looking::{Looking, Settlement, Surroundings};
+use reach::Gone;
+pub use reach::Reach;
 use views::Views;
 pub use vote::Vote;
 
@@ -96,8 +99,9 @@ pub struct Elected {
 
 /// One server's part in leader election.
 ///
-/// - Events: [`start`](Self::start), [`on_notification`](Self::on_notification), [`on_deadline`](Self::on_deadline),
-///   [`established`](Self::established), [`set_memberships`](Self::set_memberships). Those with an `out` append actions.
+/// - Events: [`start`](Self::start), [`on_notification`](Self::on_notification), [`on_reach`](Self::on_reach),
+///   [`on_deadline`](Self::on_deadline), [`established`](Self::established),
+///   [`set_memberships`](Self::set_memberships). Those with an `out` append actions.
 /// - Getters: [`next_deadline`](Self::next_deadline) and the rest; none of them changes anything.
 #[derive(Debug)]
 pub struct Election {
@@ -107,6 +111,7 @@ pub struct Election {
     /// The logical clock: 0 in a new object, one more with each election, and raised to that of others.
     round: i64,
     current_vote: Vote,
+    gone: Gone,
     state: State,
 }
 
@@ -118,7 +123,7 @@ pub struct Election {
 ///      of a quorum    │  │                                                           │
 ///      agree          v  │ a better vote arrives                                     │
 ///                 (finalizing) ──────────────────────────────────────────────────────┘
-///                                finalize wait passed in silence
+///                        finalize wait passed in silence, or nobody is left to wait for
 /// ```
 /// Finalizing is a phase inside [`Looking`]. In every state notifications of looking servers are answered.
 #[derive(Debug)]
@@ -150,7 +155,15 @@ impl Election {
             state: ServerState::Looking,
             version: 0,
         };
-        Election { me, settings, views: Views::new(membership, None), round: 0, current_vote, state: State::Idle }
+        Election {
+            me,
+            settings,
+            views: Views::new(membership, None),
+            round: 0,
+            current_vote,
+            gone: Gone::default(),
+            state: State::Idle,
+        }
     }
 
     /// Begins to look for a leader, in a new round (`lookForLeader`).
@@ -161,6 +174,8 @@ impl Election {
         }
         // A peer may have claimed the highest round there is; Java's counter wraps as well.
         self.round = self.round.wrapping_add(1);
+        // A connection that broke while the leader was lost is news of now; what is older says nothing.
+        self.gone.forget_before(now.plus(-self.settings.finalize_wait_ms));
         debug!(me = %self.me, round = self.round, zxid = %initial.zxid, epoch = %initial.peer_epoch, "new election");
         let looking = Looking::new(self.me, &self.settings, &self.views, now, initial);
         self.state = State::Looking(Box::new(looking));
@@ -182,6 +197,7 @@ impl Election {
             out.push(ElectionAction::DuplicateSid(notification));
             return;
         }
+        self.gone.remove(from);
         if let Some(membership) = self.newer_membership(from, &notification) {
             out.push(ElectionAction::NewerMembership { from, membership });
             return;
@@ -210,6 +226,20 @@ impl Election {
                 looking.answer_laggard(around, from, &notification);
                 looking.on_vote(around, from, &notification)
             }),
+        }
+    }
+
+    /// The owner has learnt whether a peer can be heard. [`Reach::Gone`] needs evidence; a peer of which nothing is known is
+    /// waited for.
+    pub fn on_reach(&mut self, now: Millis, sid: ServerId, reach: Reach, out: &mut Vec<ElectionAction>) {
+        match reach {
+            Reach::Alive => self.gone.remove(sid),
+            // Only voters are waited for, which bounds the table.
+            Reach::Gone if self.views.is_voter(sid) && sid != self.me => {
+                self.gone.insert(sid, now);
+                self.with_looking(now, out, |looking, around| looking.on_gone(around));
+            }
+            Reach::Gone => {}
         }
     }
 
@@ -280,6 +310,7 @@ impl Election {
             me: self.me,
             settings: &self.settings,
             views: &self.views,
+            gone: &self.gone,
             round: &mut self.round,
             now,
             out,

@@ -11,6 +11,7 @@
 //! | `stall 1`, `resume 1` | a disk begins nothing new, or goes on |
 //! | `slow 1 300` | a disk needs that many ms for each write |
 //! | `cut 1 from 2 3`, `heal` | the network |
+//! | `evidence` | from now on servers learn whose process has ended; without it they are met with silence |
 //! | `break 1 keeping 2` | the links of a server break; two of the packets under way to it still arrive |
 //! | `freeze 3` | nothing moves on the links of a server until `heal` |
 //! | `sync 2` | a learner asks its leader for a sync |
@@ -170,6 +171,7 @@ impl Script {
                 let packets = usize::try_from(number(rest[2])).unwrap();
                 self.world().break_links_of(sid(rest[0]), packets);
             }
+            "evidence" => self.world().evidence = true,
             "heal" => self.world().heal(),
             "sync" => self.world().sync(sid(rest[0])),
             "dial" => {
@@ -206,6 +208,7 @@ impl Script {
             text.push_str(&format!("server.{id}=zk{id}:2888:3888:{role}\n"));
         }
         let mut world = World::new(Membership::parse(&text).unwrap(), Weather::CALM, 1);
+        world.evidence = false;
         world.commit_log_count = 1;
         world.trace = Some(String::new());
         self.world = Some(world);

@@ -1,12 +1,15 @@
 //! A handful of elections, a virtual clock and a network that behaves like `QuorumCnxManager`: one connection per pair, room
 //! for one unsent message per peer, and the last message sent again on a new connection.
+//!
+//! Who connects, or loses a connection to a process that ends, or is refused one because there is no process, learns so as the
+//! process of a real server does: sometimes late or never, in the order in which it became so. A cut tells nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use wire::election::{Notification, ServerState};
 use wire::{Epoch, Millis, ServerId};
-use zab::election::{Elected, Election, ElectionAction, ElectionSettings, InitialVote};
+use zab::election::{Elected, Election, ElectionAction, ElectionSettings, InitialVote, Reach};
 use zab::quorum::Membership;
 
 /// Decides what becomes of a message from one server to another: the delay of each copy that arrives.
@@ -22,6 +25,12 @@ pub struct Server {
     pub elected: Option<Elected>,
     /// When it last began to look or settled.
     pub since: Millis,
+}
+
+/// What a server gets to know of another.
+enum Arrival {
+    Vote(Notification),
+    Reach(Reach),
 }
 
 #[derive(Default)]
@@ -43,8 +52,10 @@ pub struct World {
     connected: BTreeSet<(ServerId, ServerId)>,
     cut: BTreeSet<(ServerId, ServerId)>,
     /// By arrival and order of sending.
-    in_flight: BTreeMap<(Millis, u64), (ServerId, ServerId, Notification)>,
+    in_flight: BTreeMap<(Millis, u64), (ServerId, ServerId, Arrival)>,
     sent: u64,
+    /// Whether servers learn who is gone.
+    pub evidence: bool,
 }
 
 fn pair(a: ServerId, b: ServerId) -> (ServerId, ServerId) {
@@ -65,6 +76,7 @@ impl World {
             cut: BTreeSet::new(),
             in_flight: BTreeMap::new(),
             sent: 0,
+            evidence: true,
         }
     }
 
@@ -94,7 +106,11 @@ impl World {
     pub fn kill(&mut self, sid: ServerId) {
         self.servers.remove(&sid);
         self.outboxes.retain(|(from, _), _| *from != sid);
+        let peers: Vec<ServerId> = self.servers.keys().copied().collect();
+        let peers: Vec<ServerId> =
+            peers.into_iter().filter(|peer| self.connected.contains(&pair(*peer, sid))).collect();
         self.disconnect(|low, high| low == sid || high == sid);
+        peers.into_iter().for_each(|peer| self.tell_gone(sid, peer));
     }
 
     pub fn cut(&mut self, a: ServerId, b: ServerId) {
@@ -112,10 +128,24 @@ impl World {
 
     fn disconnect(&mut self, lost: impl Fn(ServerId, ServerId) -> bool) {
         self.connected.retain(|(low, high)| !lost(*low, *high));
-        self.in_flight.retain(|_, (from, to, _)| {
+        self.in_flight.retain(|_, (from, to, arrival)| {
             let (low, high) = pair(*from, *to);
-            !lost(low, high)
+            matches!(arrival, Arrival::Reach(_)) || !lost(low, high)
         });
+    }
+
+    /// `to` finds out that nobody is there under this id, unless that is lost too.
+    fn tell_gone(&mut self, sid: ServerId, to: ServerId) {
+        let delay = if self.evidence { (self.fate)(sid, to).first().copied() } else { None };
+        if let Some(delay) = delay {
+            self.arrive_after(delay, sid, to, Arrival::Reach(Reach::Gone));
+        }
+    }
+
+    fn arrive_after(&mut self, delay: i64, from: ServerId, to: ServerId, arrival: Arrival) {
+        self.sent += 1;
+        assert!(self.in_flight.len() < IN_FLIGHT_MAX, "the servers talk without end\n{}", self.trace);
+        self.in_flight.insert((self.now.plus(delay), self.sent), (from, to, arrival));
     }
 
     pub fn established(&mut self, sid: ServerId, epoch: Epoch) {
@@ -150,15 +180,37 @@ impl World {
         self.perform(to, out);
     }
 
+    /// What a server learns about another; nothing, if it is out of date.
+    fn learn(&mut self, to: ServerId, sid: ServerId, reach: Reach) {
+        let is_connected = self.connected.contains(&pair(sid, to));
+        if !self.servers.contains_key(&to) || is_connected != (reach == Reach::Alive) {
+            return;
+        }
+        if reach == Reach::Gone {
+            self.say(&format!("{to} finds nobody at {sid}"));
+        }
+        let (now, mut out) = (self.now, Vec::new());
+        let server = self.servers.get_mut(&to).expect("looked up above");
+        server.election.on_reach(now, sid, reach, &mut out);
+        if let Some(ElectionAction::Elected(elected)) = out.first() {
+            self.check_votes_won(to, elected);
+        }
+        self.perform(to, out);
+    }
+
     /// Runs until the given time; everything that happens on the way is in the trace.
     pub fn run_until(&mut self, end: Millis) {
         while let Some(at) = self.next_event().filter(|at| *at <= end) {
             assert!(at >= self.now, "an event at {at} is in the past of {}", self.now);
             self.now = at;
             if let Some(entry) = self.in_flight.first_entry().filter(|entry| entry.key().0 <= at) {
-                let (from, to, message) = entry.remove();
-                self.say(&format!("{from} -> {to}  {}", render(&message)));
-                self.deliver(from, to, message);
+                match entry.remove() {
+                    (from, to, Arrival::Vote(message)) => {
+                        self.say(&format!("{from} -> {to}  {}", render(&message)));
+                        self.deliver(from, to, message);
+                    }
+                    (sid, to, Arrival::Reach(reach)) => self.learn(to, sid, reach),
+                }
             } else {
                 self.fire_deadline();
             }
@@ -240,10 +292,14 @@ impl World {
     }
 
     fn connect(&mut self, a: ServerId, b: ServerId) {
+        if !self.servers.contains_key(&b) && !self.cut.contains(&pair(a, b)) {
+            self.tell_gone(b, a);
+        }
         if !self.reachable(a, b) || !self.connected.insert(pair(a, b)) {
             return;
         }
         for (from, to) in [(a, b), (b, a)] {
+            self.arrive_after(1, from, to, Arrival::Reach(Reach::Alive));
             let outbox = self.outboxes.entry((from, to)).or_default();
             if outbox.unsent.is_none() {
                 outbox.unsent = outbox.last.clone();
@@ -272,9 +328,7 @@ impl World {
 
     fn post(&mut self, from: ServerId, to: ServerId, message: &Notification, delays: &[i64]) {
         for delay in delays {
-            self.sent += 1;
-            assert!(self.in_flight.len() < IN_FLIGHT_MAX, "the servers talk without end\n{}", self.trace);
-            self.in_flight.insert((self.now.plus(*delay), self.sent), (from, to, message.clone()));
+            self.arrive_after(*delay, from, to, Arrival::Vote(message.clone()));
         }
     }
 }

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use wire::election::Notification;
 use wire::quorum::{PacketType, QuorumPacket};
 use wire::{Epoch, Millis, ServerId, Zxid};
-use zab::election::ElectionSettings;
+use zab::election::{ElectionSettings, Reach};
 use zab::quorum::Membership;
 use zab::{Epochs, EstablishedRole, LinkId, Peer, PeerSettings, PeerStart, Timing};
 
@@ -71,6 +71,12 @@ pub(super) enum Event {
         from: ServerId,
         to: ServerId,
         vote: Notification,
+    },
+    /// A server finds nobody at the election port of another.
+    Gone {
+        sid: ServerId,
+        to: ServerId,
+        life: u64,
     },
     Link {
         id: u64,
@@ -140,6 +146,8 @@ pub struct World {
     pub timing: Timing,
     pub bug: Option<Bug>,
     pub commit_log_count: usize,
+    /// Whether servers learn who is gone.
+    pub evidence: bool,
     /// After a restart the history begins somewhere in the log, as behind a snapshot.
     pub short_histories: bool,
     pub counts: Counts,
@@ -178,6 +186,7 @@ impl World {
             timing: Timing { tick_ms: 100, init_limit_ticks: 10, sync_limit_ticks: 5 },
             bug: None,
             commit_log_count: 500,
+            evidence: true,
             short_histories: false,
             counts: Counts::default(),
             violation: None,
@@ -285,6 +294,9 @@ impl World {
     }
 
     fn end(&mut self, sid: ServerId) {
+        for other in self.running() {
+            self.miss(other, sid);
+        }
         let server = self.server(sid);
         (server.peer, server.serving, server.received) = (None, None, None);
         (server.listening, server.shown) = (false, 0);
@@ -422,6 +434,9 @@ impl World {
         if self.network.votes_cut.contains(&(from, to)) || self.rng.chance(self.weather.vote_loss_percent) {
             return;
         }
+        if self.server(to).peer.is_none() {
+            self.miss(from, to);
+        }
         let copies = 1 + usize::from(self.rng.chance(self.weather.vote_repeat_percent));
         for _ in 0..copies {
             let in_flight = self.votes_in_flight.entry((from, to)).or_default();
@@ -432,6 +447,18 @@ impl World {
             let delay = self.rng.range(self.weather.vote_ms);
             self.schedule(delay, Event::Vote { from, to, vote: vote.clone() });
         }
+    }
+
+    /// A server's election connection to another ends with that process, or it is refused one. It learns so as late as a vote
+    /// arrives, or not at all.
+    fn miss(&mut self, server: ServerId, gone: ServerId) {
+        let is_cut =
+            self.network.votes_cut.contains(&(gone, server)) || self.network.votes_cut.contains(&(server, gone));
+        if server == gone || !self.evidence || is_cut || self.rng.chance(self.weather.vote_loss_percent) {
+            return;
+        }
+        let (delay, life) = (self.rng.range(self.weather.vote_ms), self.server(server).life);
+        self.schedule(delay, Event::Gone { sid: gone, to: server, life });
     }
 
     // --- clients -------------------------------------------------------------------------------------------------
@@ -529,6 +556,11 @@ impl World {
             Event::Vote { from, to, vote } => {
                 *self.votes_in_flight.get_mut(&(from, to)).expect("a vote that arrives was under way") -= 1;
                 self.with_peer(to, |peer, now, out| peer.on_vote(now, from, vote, out));
+            }
+            Event::Gone { sid, to, life } => {
+                if self.server(to).life == life && self.server(sid).peer.is_none() {
+                    self.with_peer(to, |peer, now, out| peer.on_reach(now, sid, Reach::Gone, out));
+                }
             }
             Event::Link { id, end } => self.arrive(id, end),
             Event::Dial { from, life, link, to, tries } => self.try_dial(from, life, link, to, tries),

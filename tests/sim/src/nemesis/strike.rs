@@ -210,6 +210,11 @@ impl World {
         for pipe in pipes {
             self.cut_pipe(pipe);
         }
+        if self.nemesis.rng.chance(50) {
+            self.count("election connections broken");
+            let (a, b) = (self.pick_any(), self.pick_any());
+            self.break_election_connection(a, b);
+        }
     }
 
     pub(crate) fn cut_pipe(&mut self, pipe: PipeId) {

@@ -76,11 +76,15 @@ impl World {
     /// A vote goes out, or waits for a connection: the last one for each peer (`QuorumCnxManager`).
     pub(super) fn send_vote(&mut self, from: ServerId, to: ServerId, notification: Notification) {
         let target = self.hosts.get(&to).filter(|host| host.process.is_some()).map(|host| host.incarnation);
+        if target.is_none() {
+            self.find_nobody(from, to);
+        }
         let Some(target) = target.filter(|_| !self.net.is_blocked(from, to)) else {
             self.waiting_votes.insert((from, to), notification);
             return;
         };
         self.waiting_votes.remove(&(from, to));
+        self.find_each_other(from, to);
         match self.net.vote_at_us(self.now_us, from, to) {
             Some(at_us) => self.agenda.plan(at_us, Event::Server(to, target, ServerEvent::Vote(from, notification))),
             None => self.checks.lock().coverage.count("votes lost"),
@@ -188,6 +192,7 @@ impl World {
         drop(process);
         (host.held, host.power_fails, host.fault_pending) = (None, None, false);
         self.waiting_votes.retain(|(from, _), _| *from != sid);
+        self.found_gone.retain(|(by, _)| *by != sid);
         let holder = Holder::Server(sid, host.incarnation);
         let disk = self.setup.disk(sid);
         match keep {
@@ -198,5 +203,6 @@ impl World {
         self.checks.lock().see(&Observation::Died { server: sid });
         let deliveries = self.net.drop_holder(self.now_us, holder, loudly);
         self.deliver(deliveries);
+        self.miss(sid, loudly);
     }
 }
