@@ -315,7 +315,11 @@ impl Replica {
 
     fn perform_one(&mut self, now: Now, action: zab::Action, out: &mut Vec<Action>) {
         match action {
-            zab::Action::Looking => self.on_looking(now),
+            zab::Action::Looking => {
+                let is_there = !self.tree.read().is_placeholder();
+                assert!(is_there, "I5: a server that looks for a leader has the tree of its log");
+                self.on_looking(now);
+            }
             zab::Action::Elected => self.end_read_only(out),
             zab::Action::Election(ElectionAction::Send(to, notification)) => {
                 out.push(Action::SendVote { to, notification });

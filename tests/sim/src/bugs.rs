@@ -23,7 +23,6 @@ const HINTS: &[(Bug, u64)] = &[
     (Bug::HistoryKeepsGap, 226),
     (Bug::AcceptedEpochNotSaved, 14),
     (Bug::TruncSkipped, 61),
-    (Bug::TreeNotReadAgain, 1384),
     (Bug::SyncAppliesUncommitted, 135),
     (Bug::SyncAnsweredAtOnce, 99),
     (Bug::ReplyMatchedBySession, 21),
