@@ -2,7 +2,8 @@
 //!
 //! A server that seeks a leader is *looking*: it proposes the best candidate it knows to all voters, starting with itself,
 //! adopts every better proposal it hears of, and settles when a quorum proposes the same and nothing better arrives for a
-//! while, or at once where everybody who can be heard has said it (`docs/decisions/0012-faster-election.md`). A server that has settled answers those that still look with its vote, so that they find the leader at once.
+//! while, or at once where everybody who can be heard has said it (`docs/decisions/0012-faster-election.md`). A server that has
+//! settled answers those that still look with its vote, so that they find the leader at once.
 //!
 //! The messages travel over links that may lose, repeat and reorder them; nothing here depends on their arrival, only the
 //! time an election takes does. Safety does not rest on this module alone: two servers may both believe to have won, and it
