@@ -1,6 +1,7 @@
 //! What the broadcast protocol asks of the server around it, in the order it must be started.
 
 use crate::election::ElectionAction;
+use crate::quorum::Membership;
 use crate::types::{Epochs, LinkId, Proposal};
 use wire::quorum::QuorumPacket;
 use wire::{Epoch, ServerId, Zxid};
@@ -45,6 +46,10 @@ pub enum Action {
     /// may have acknowledged it, and its epoch still lets it be elected. A store that cannot cut exactly (its only snapshot is
     /// newer than the cut) changes nothing and the process ends.
     Truncate(Zxid),
+    /// A configuration was proposed: keep it (`zoo.cfg.dynamic.next`) and connect to its servers, whose votes count already.
+    ConfigSeen(Membership),
+    /// A configuration is in force: keep it (`zoo.cfg.dynamic.VERSION`) and have it in the tree.
+    ConfigActivated(Membership),
     /// The snapshot received last becomes the tree.
     InstallSnapshot,
     /// Write a snapshot of the tree; `snapshot_saved` answers.

@@ -12,6 +12,7 @@
 //! longer a quorum, ends the leadership. Each link goes through the stages of [`Stage`] on its own.
 
 use crate::action::{Action, EstablishedRole};
+use crate::config::{Config, reconfiguration};
 use crate::history::History;
 use crate::learner::{Learner, Stage};
 use crate::quorum::Membership;
@@ -55,7 +56,8 @@ pub struct SyncCounts {
 #[derive(Debug)]
 pub struct Leading {
     me: ServerId,
-    membership: Membership,
+    config: Config,
+    reconfig_enabled: bool,
     timing: Timing,
     counter_max: u32,
     /// Epoch files and last zxid when the leadership began: what learners are compared with.
@@ -74,10 +76,23 @@ pub struct Leading {
     pending_syncs: VecDeque<(Zxid, LinkId)>,
     /// A member has accepted a later epoch than ours, from a leader that came to nothing.
     outbid: Option<(ServerId, Epoch)>,
+    /// Why this server leads no longer: a reconfiguration was committed that gives the ensemble to another.
+    retired: Option<String>,
     next_half_tick: Millis,
     half_ticks: u64,
     /// Synchronizations sent.
     pub sync_counts: SyncCounts,
+}
+
+/// Who the elected server is, and among whom.
+#[derive(Debug, Clone)]
+pub struct LeaderStart {
+    /// Its id.
+    pub me: ServerId,
+    /// The configurations.
+    pub config: Config,
+    /// `reconfigEnabled`.
+    pub reconfig_enabled: bool,
 }
 
 /// Where the elected server stands.
@@ -95,8 +110,7 @@ impl Leading {
     /// Begins discovery.
     pub fn new(
         now: Millis,
-        me: ServerId,
-        membership: Membership,
+        start: LeaderStart,
         timing: Timing,
         counter_max: u32,
         standing: Standing,
@@ -104,9 +118,11 @@ impl Leading {
     ) -> Leading {
         out.push(Action::Listen);
         let promised = standing.outbid.map_or(standing.epochs.accepted, |outbid| outbid.max(standing.epochs.accepted));
+        let LeaderStart { me, config, reconfig_enabled } = start;
         let mut leading = Leading {
             me,
-            membership,
+            config,
+            reconfig_enabled,
             timing,
             counter_max,
             own_epochs: standing.epochs,
@@ -120,6 +136,7 @@ impl Leading {
             own_synced: standing.last_zxid,
             pending_syncs: VecDeque::new(),
             outbid: None,
+            retired: None,
             next_half_tick: now.plus(timing.tick_ms / 2),
             half_ticks: 0,
             sync_counts: SyncCounts::default(),
@@ -187,7 +204,7 @@ impl Leading {
     pub fn active_learners(&self) -> impl Iterator<Item = (ServerId, bool)> + '_ {
         self.links.values().filter(|learner| learner.stage == Stage::Active).filter_map(|learner| {
             let sid = learner.sid()?;
-            Some((sid, self.membership.is_voter(sid)))
+            Some((sid, self.config.committed().is_voter(sid)))
         })
     }
 
@@ -303,6 +320,7 @@ impl Leading {
             }
             Phase::SavingCurrent { epoch } => {
                 self.last_proposed = epoch.start();
+                self.give_first_version(epoch, out);
                 self.phase = Phase::Synchronization { epoch, acks: BTreeSet::from([self.me]) };
                 self.phase_deadline = now.plus(self.timing.init_ms());
                 for link in self.links_in(Stage::Promised) {
@@ -333,7 +351,7 @@ impl Leading {
         if self.is_broadcasting() && self.half_ticks.is_multiple_of(2) {
             let alive: BTreeSet<ServerId> =
                 self.links.values().filter_map(Learner::sid).chain(std::iter::once(self.me)).collect();
-            if !self.membership.is_quorum(&alive) && !planted::is(Bug::LeadsWithoutQuorum) {
+            if !self.config.is_quorum(&alive) && !planted::is(Bug::LeadsWithoutQuorum) {
                 return Err(format!("only servers {alive:?} are in sync: no quorum"));
             }
         }
@@ -371,6 +389,13 @@ impl Leading {
             }
         }
         out.push(Action::Append(proposal.clone()));
+        if self.reconfig_enabled
+            && let Some(next) = reconfiguration(&proposal).expect("this server has made it")
+        {
+            assert!(self.config.proposed().is_none(), "one reconfiguration at a time: {:x} is under way", next.version);
+            self.config.see(next.clone());
+            out.push(Action::ConfigSeen(next));
+        }
         self.outstanding.push_back(proposal);
     }
 
@@ -393,10 +418,11 @@ impl Leading {
         if info.protocol_version < PROTOCOL_VERSION {
             return Err(format!("protocol version {:#x} is older than 3.4", info.protocol_version));
         }
-        if info.config_version > self.membership.version {
+        if info.config_version > self.config.committed().version {
             return Err(format!(
                 "configuration version {:#x} is later than ours, {:#x}",
-                info.config_version, self.membership.version
+                info.config_version,
+                self.config.committed().version
             ));
         }
         // An epoch above all others must be left, and a later one would not fit a zxid.
@@ -418,7 +444,7 @@ impl Leading {
                 if packet.zxid.epoch() >= *epoch {
                     *epoch = Epoch(packet.zxid.epoch().0 + 1);
                 }
-                if self.membership.is_voter(info.sid) {
+                if self.config.is_voter(info.sid) {
                     connecting.insert(info.sid);
                 }
                 self.check_discovery(out);
@@ -429,7 +455,7 @@ impl Leading {
             | Phase::Synchronization { epoch, .. }
             | Phase::Broadcast { epoch } => {
                 let epoch = *epoch;
-                if packet.zxid.epoch() > epoch && self.membership.role(info.sid).is_some() {
+                if packet.zxid.epoch() > epoch && self.config.is_member(info.sid) {
                     self.outbid = Some((info.sid, packet.zxid.epoch()));
                 }
                 self.send_leader_info(link, epoch, out);
@@ -440,7 +466,7 @@ impl Leading {
 
     fn check_discovery(&mut self, out: &mut Vec<Action>) {
         if let Phase::Discovery { epoch, connecting } = &self.phase
-            && self.membership.is_quorum(connecting)
+            && self.config.is_quorum(connecting)
             && *epoch <= Epoch::MAX
         {
             let epoch = *epoch;
@@ -475,7 +501,11 @@ impl Leading {
         // `None` says that the learner had accepted this epoch before: it does not count as a promise.
         if let (Some(current), Phase::EpochAcks { promised, .. }) = (current, &mut self.phase) {
             let own = (self.own_epochs.current, self.own_last_zxid);
-            if (current, last_zxid) > own && !planted::is(Bug::ElectsWithoutHistory) {
+            // Only of those who vote by the configuration in force: what was committed, a quorum of them holds. A server that only
+            // the next one lets vote may hold more than any of these, of what came to nothing, and is cut back. (Apache's leader
+            // refuses it; where the next configuration needs it, that ensemble is stuck.)
+            let votes = sid.is_none_or(|sid| self.config.proposed().is_none() || self.config.committed().is_voter(sid));
+            if (current, last_zxid) > own && votes && !planted::is(Bug::ElectsWithoutHistory) {
                 return Err(format!(
                     "follower is ahead of the leader: epoch {current} zxid {last_zxid}, ours {} {}",
                     own.0, own.1
@@ -483,7 +513,7 @@ impl Leading {
             }
             if let Some(sid) = sid
                 && (last_zxid != Zxid::NONE || planted::is(Bug::EmptyServerVotes))
-                && self.membership.is_voter(sid)
+                && self.config.is_voter(sid)
             {
                 promised.insert(sid);
             }
@@ -496,7 +526,7 @@ impl Leading {
 
     fn check_promises(&mut self, out: &mut Vec<Action>) {
         if let Phase::EpochAcks { epoch, promised } = &self.phase
-            && self.membership.is_quorum(promised)
+            && self.config.is_quorum(promised)
         {
             let epoch = *epoch;
             out.push(Action::SaveEpochs(Epochs { accepted: epoch, current: epoch }));
@@ -509,6 +539,7 @@ impl Leading {
     /// Sends a learner what it lacks, then NEWLEADER. From here on it receives live traffic; commits are held back until it
     /// has got UPTODATE (ZOOKEEPER-4394: learners before 3.9.3 lose their in-flight list at NEWLEADER).
     fn synchronize(&mut self, now: Millis, link: LinkId, epoch: Epoch, history: &History, out: &mut Vec<Action>) {
+        let config = Bytes::from(self.new_leader_config().to_text());
         let last_processed = if self.is_broadcasting() { self.last_committed } else { self.own_last_zxid };
         let Some(learner) = self.links.get_mut(&link) else { return };
         // Nothing lies between the last zxid before this epoch and the epoch's start, so a learner that stands there needs
@@ -549,7 +580,6 @@ impl Leading {
                 out.push(Action::Send(link, packet));
             }
         }
-        let config = Bytes::from(self.membership.to_text());
         out.push(Action::Send(link, QuorumPacket::with_data(PacketType::NewLeader, epoch.start(), config)));
         learner.stage = Stage::Synchronizing;
         learner.alive_until = now.plus(self.timing.init_ms() + self.timing.sync_ms());
@@ -576,7 +606,7 @@ impl Leading {
 
     fn on_new_leader_ack(&mut self, now: Millis, link: LinkId, out: &mut Vec<Action>) {
         let Some(sid) = self.links.get(&link).and_then(Learner::sid) else { return };
-        let is_voter = self.membership.is_voter(sid);
+        let is_voter = self.config.is_voter(sid);
         match &mut self.phase {
             Phase::Synchronization { acks, .. } => {
                 if is_voter {
@@ -591,12 +621,13 @@ impl Leading {
 
     fn check_established(&mut self, now: Millis, out: &mut Vec<Action>) {
         let Phase::Synchronization { epoch, acks } = &self.phase else { return };
-        if !self.membership.is_quorum(acks) && !planted::is(Bug::ServesBeforeQuorumSynced) {
+        if !self.config.is_quorum(acks) && !planted::is(Bug::ServesBeforeQuorumSynced) {
             return;
         }
         let epoch = *epoch;
         self.phase = Phase::Broadcast { epoch };
         self.last_committed = epoch.start();
+        self.complete_reconfiguration(out);
         out.push(Action::Established(EstablishedRole::Leader, epoch));
         for link in self.links_in(Stage::Synced) {
             self.activate(now, link, out);
@@ -622,6 +653,9 @@ impl Leading {
         if !self.is_broadcasting() {
             return;
         }
+        if self.retired.is_some() {
+            return;
+        }
         let upto = self.acknowledged_by_quorum();
         while let Some(proposal) = self.outstanding.pop_front_if(|proposal| proposal.zxid <= upto) {
             assert!(
@@ -631,9 +665,14 @@ impl Leading {
                 self.last_committed
             );
             self.last_committed = proposal.zxid;
-            self.announce(&proposal, out);
+            let next = self.config.proposed().filter(|next| next.version == proposal.zxid.0).cloned();
+            let leader = next.as_ref().map(|next| self.designated_leader(next));
+            self.announce(&proposal, leader, out);
             history.push(proposal.clone());
             out.push(Action::Commit(proposal));
+            if let Some((next, leader)) = next.zip(leader) {
+                self.put_in_force(next, leader, out);
+            }
             // At once, before the next commit: a learner answers the sync in its place among its session's writes.
             while let Some((_, link)) = self.pending_syncs.pop_front_if(|(zxid, _)| *zxid <= self.last_committed) {
                 out.push(Action::Send(link, QuorumPacket::bare(PacketType::Sync, Zxid::ZERO)));
@@ -641,16 +680,14 @@ impl Leading {
         }
     }
 
-    fn announce(&mut self, proposal: &Proposal, out: &mut Vec<Action>) {
+    /// Tells every learner that a proposal is committed; of a reconfiguration also who is to lead then.
+    fn announce(&mut self, proposal: &Proposal, leader: Option<ServerId>, out: &mut Vec<Action>) {
+        let (inform, commit) = announcements(proposal, leader);
         for (&link, learner) in &mut self.links {
             if learner.stage < Stage::Synchronizing {
                 continue;
             }
-            let packet = if learner.observes {
-                QuorumPacket::with_data(PacketType::Inform, proposal.zxid, proposal.bytes.clone())
-            } else {
-                QuorumPacket::bare(PacketType::Commit, proposal.zxid)
-            };
+            let packet = if learner.observes { inform.clone() } else { commit.clone() };
             // An observer gets transaction and commit in one, which no version of Apache's loses.
             if learner.stage == Stage::Active || learner.observes {
                 out.push(Action::Send(link, packet));
@@ -660,17 +697,28 @@ impl Leading {
         }
     }
 
-    /// The highest zxid that a quorum of voters holds durably.
+    /// The highest zxid that a quorum of voters holds durably, and of what was proposed since a reconfiguration, it included,
+    /// a quorum of the next configuration as well.
     fn acknowledged_by_quorum(&self) -> Zxid {
+        let acknowledged = self.acknowledged_by(self.config.committed());
+        match self.config.proposed() {
+            Some(next) if acknowledged.0 >= next.version => {
+                acknowledged.min(self.acknowledged_by(next)).max(Zxid(next.version - 1)).max(self.last_committed)
+            }
+            _ => acknowledged,
+        }
+    }
+
+    fn acknowledged_by(&self, membership: &Membership) -> Zxid {
         let mut acks: Vec<(Zxid, ServerId)> = Vec::with_capacity(self.links.len() + 1);
-        if self.membership.is_voter(self.me) {
+        if membership.is_voter(self.me) {
             let held = if planted::is(Bug::LeaderCountsUnsynced) { self.last_proposed } else { self.own_synced };
             acks.push((held, self.me));
         }
         for learner in self.links.values() {
             if let Some(sid) = learner.sid()
                 && learner.acked > self.last_committed
-                && self.membership.is_voter(sid)
+                && membership.is_voter(sid)
             {
                 acks.push((learner.acked, sid));
             }
@@ -682,11 +730,84 @@ impl Leading {
                 break;
             }
             holders.insert(sid);
-            if self.membership.is_quorum(&holders) || planted::is(Bug::CommitWithoutQuorum) {
+            if membership.is_quorum(&holders) || planted::is(Bug::CommitWithoutQuorum) {
                 return zxid;
             }
         }
         self.last_committed
+    }
+
+    // --- reconfiguration -----------------------------------------------------------------------------------------
+
+    /// The configuration of a new ensemble has version 0, and so has that of whoever wants to join it and knows only a part.
+    /// The first leader gives it a version, which is agreed on with NEWLEADER (ZOOKEEPER-1783).
+    fn give_first_version(&mut self, epoch: Epoch, out: &mut Vec<Action>) {
+        if self.reconfig_enabled && self.config.last_seen().version == 0 {
+            let first = Membership { version: epoch.start().0, ..self.config.committed().clone() };
+            self.config.see(first.clone());
+            out.push(Action::ConfigSeen(first));
+        }
+    }
+
+    /// A quorum of both configurations has acknowledged NEWLEADER, which carried the next one: it is in force, whether the
+    /// leader that proposed it has known that or not.
+    fn complete_reconfiguration(&mut self, out: &mut Vec<Action>) {
+        if let Some(next) = self.config.proposed().filter(|_| self.reconfig_enabled).cloned() {
+            let leader = self.designated_leader(&next);
+            self.put_in_force(next, leader, out);
+        }
+    }
+
+    fn put_in_force(&mut self, next: Membership, leader: ServerId, out: &mut Vec<Action>) {
+        tracing::info!(version = format_args!("{:x}", next.version), %leader, "a new configuration is in force");
+        self.config.activate(next.clone());
+        out.push(Action::ConfigActivated(next));
+        if leader != self.me {
+            self.retired = Some(format!("the new configuration makes server {leader} the leader"));
+        }
+    }
+
+    /// This server, if it votes in the next configuration at the same address; otherwise of its voters the one that holds most
+    /// (`Leader.getDesignatedLeader`).
+    fn designated_leader(&self, next: &Membership) -> ServerId {
+        let addresses = |membership: &Membership, sid| {
+            let server = membership.servers.get(&sid)?;
+            Some(server.addresses.iter().map(|address| (address.host.clone(), address.quorum_port)).collect::<Vec<_>>())
+        };
+        if next.is_voter(self.me) && addresses(next, self.me) == addresses(self.config.committed(), self.me) {
+            return self.me;
+        }
+        let candidates = self.links.values().filter(|learner| learner.stage >= Stage::Synced);
+        let candidates = candidates.filter_map(|learner| Some((learner.acked, learner.sid()?)));
+        let best = candidates.filter(|(_, sid)| *sid != self.me && next.is_voter(*sid)).max();
+        best.map_or(self.me, |(_, sid)| sid)
+    }
+
+    /// What NEWLEADER carries. Before the broadcast it is the last configuration seen: with the acknowledgements of NEWLEADER a
+    /// reconfiguration is completed that an earlier leader began. Later one that is under way is a proposal like others. (Apache
+    /// sends it all the same, and a learner that comes just then puts it in force before it is committed.)
+    fn new_leader_config(&self) -> &Membership {
+        if self.is_broadcasting() { self.config.committed() } else { self.config.last_seen() }
+    }
+
+    /// Whether a quorum of `next` is connected and in sync (`Leader.isQuorumSynced`).
+    #[must_use]
+    pub fn is_quorum_synced(&self, next: &Membership) -> bool {
+        let active = self.links.values().filter(|learner| learner.stage == Stage::Active && !learner.observes);
+        let synced: BTreeSet<ServerId> = active.filter_map(Learner::sid).chain([self.me]).collect();
+        next.is_quorum(&synced)
+    }
+
+    /// The configurations this leader counts by.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Why another is to lead from now on, if so.
+    #[must_use]
+    pub fn retired(&self) -> Option<&str> {
+        self.retired.as_deref()
     }
 
     // --- links ---------------------------------------------------------------------------------------------------
@@ -707,5 +828,24 @@ impl Leading {
     fn drop_link(&mut self, link: LinkId, reason: String, out: &mut Vec<Action>) {
         self.on_link_gone(link);
         out.push(Action::Close(link, reason));
+    }
+}
+
+/// INFORM and COMMIT of a proposal, or what takes their place where it is a reconfiguration.
+fn announcements(proposal: &Proposal, leader: Option<ServerId>) -> (QuorumPacket, QuorumPacket) {
+    let (zxid, txn) = (proposal.zxid, &proposal.bytes);
+    match leader {
+        None => (
+            QuorumPacket::with_data(PacketType::Inform, zxid, txn.clone()),
+            QuorumPacket::bare(PacketType::Commit, zxid),
+        ),
+        Some(leader) => {
+            let leader = Bytes::copy_from_slice(&leader.0.to_be_bytes());
+            let both = Bytes::from([&leader[..], &txn[..]].concat());
+            (
+                QuorumPacket::with_data(PacketType::InformAndActivate, zxid, both),
+                QuorumPacket::with_data(PacketType::CommitAndActivate, zxid, leader),
+            )
+        }
     }
 }

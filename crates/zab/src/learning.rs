@@ -12,6 +12,7 @@
 //! Packets that arrive while something is being written wait in `inbox`.
 
 use crate::action::{Action, EstablishedRole};
+use crate::config::{Config, reconfiguration};
 use crate::history::History;
 use crate::quorum::Membership;
 use crate::types::{Epochs, LinkId, Proposal, Timing};
@@ -61,7 +62,10 @@ pub struct Learning {
     link: LinkId,
     observes: bool,
     timing: Timing,
-    config_version: i64,
+    config: Config,
+    reconfig_enabled: bool,
+    /// What NEWLEADER carried: in force once the leader says UPTODATE.
+    leaders_config: Option<Membership>,
     stage: Stage,
     mode: SyncMode,
     inbox: VecDeque<QuorumPacket>,
@@ -83,7 +87,7 @@ pub struct Learning {
 }
 
 /// What a learner starts with.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct LearnerStart {
     /// The learner's id.
     pub me: ServerId,
@@ -97,17 +101,15 @@ pub struct LearnerStart {
     pub epochs: Epochs,
     /// The last zxid of its durable log.
     pub last_zxid: Zxid,
+    /// The configurations.
+    pub config: Config,
+    /// `reconfigEnabled`.
+    pub reconfig_enabled: bool,
 }
 
 impl Learning {
     /// Dials the leader.
-    pub fn new(
-        now: Millis,
-        start: LearnerStart,
-        membership: &Membership,
-        timing: Timing,
-        out: &mut Vec<Action>,
-    ) -> Learning {
+    pub fn new(now: Millis, start: LearnerStart, timing: Timing, out: &mut Vec<Action>) -> Learning {
         out.push(Action::Dial(start.link, start.leader));
         Learning {
             me: start.me,
@@ -115,7 +117,9 @@ impl Learning {
             link: start.link,
             observes: start.observes,
             timing,
-            config_version: membership.version,
+            config: start.config,
+            reconfig_enabled: start.reconfig_enabled,
+            leaders_config: None,
             stage: Stage::Dialling,
             mode: SyncMode::Log,
             inbox: VecDeque::new(),
@@ -197,8 +201,8 @@ impl Learning {
         if !matches!(self.stage, Stage::Dialling) {
             return;
         }
-        let info =
-            LearnerInfo { sid: self.me, protocol_version: PROTOCOL_VERSION, config_version: self.config_version };
+        let config_version = self.config.committed().version;
+        let info = LearnerInfo { sid: self.me, protocol_version: PROTOCOL_VERSION, config_version };
         let kind = if self.observes { PacketType::ObserverInfo } else { PacketType::FollowerInfo };
         let packet = QuorumPacket::with_data(kind, self.epochs.accepted.start(), info.to_bytes());
         out.push(Action::Send(self.link, packet));
@@ -375,6 +379,16 @@ impl Learning {
                 Ok(())
             }
             (P::Commit, Stage::Active) => self.commit(packet.zxid, history, out),
+            (P::CommitAndActivate, Stage::Synchronizing | Stage::AwaitingUpToDate | Stage::Active) => {
+                let leader = designated(packet.data.as_deref())?;
+                self.commit_and_activate(packet.zxid, leader, history, out)
+            }
+            (P::InformAndActivate, Stage::Synchronizing | Stage::AwaitingUpToDate | Stage::Active) if self.observes => {
+                let leader = designated(packet.data.as_deref())?;
+                let data = packet.data.map(|data| data.slice(8..));
+                self.on_proposal(QuorumPacket { kind: P::Inform, zxid: packet.zxid, data, ..packet }, out)?;
+                self.commit_and_activate(packet.zxid, leader, history, out)
+            }
             (P::Inform, Stage::Synchronizing | Stage::AwaitingUpToDate | Stage::Active) if self.observes => {
                 let zxid = packet.zxid;
                 self.on_proposal(packet, out)?;
@@ -385,7 +399,10 @@ impl Learning {
                     Ok(())
                 }
             }
-            (P::NewLeader, Stage::Synchronizing) => self.on_new_leader(packet.zxid, history, out),
+            (P::NewLeader, Stage::Synchronizing) => {
+                self.see_leaders_config(packet.data.as_deref(), out)?;
+                self.on_new_leader(packet.zxid, history, out)
+            }
             (P::UpToDate, Stage::AwaitingUpToDate) => self.on_up_to_date(history, out),
             (P::Sync, _) => {
                 out.push(Action::Deliver(self.link, packet));
@@ -433,6 +450,12 @@ impl Learning {
         }
         self.last_queued = zxid;
         let proposal = Proposal { zxid, bytes };
+        if self.reconfig_enabled
+            && let Some(next) = reconfiguration(&proposal)?
+        {
+            self.config.see(next.clone());
+            out.push(Action::ConfigSeen(next));
+        }
         if self.is_active() {
             self.log(proposal.clone(), out);
         }
@@ -513,6 +536,9 @@ impl Learning {
     /// effects of every one that was proposed before UPTODATE: this server serves when it has applied them all, else its
     /// clients would read what its zxid does not account for.
     fn on_up_to_date(&mut self, history: &mut History, out: &mut Vec<Action>) -> Result<(), String> {
+        if let Some(config) = self.leaders_config.take() {
+            self.put_in_force(config, None, out)?;
+        }
         out.push(Action::Send(self.link, self.new_leader_ack()));
         self.stage = Stage::Active;
         for proposal in self.pending.clone() {
@@ -565,6 +591,80 @@ impl Learning {
         Ok(())
     }
 
+    // --- reconfiguration -----------------------------------------------------------------------------------------
+
+    /// NEWLEADER carries the last configuration that the leader has seen. It is the one this server goes by from here, whatever
+    /// it has seen itself: with its acknowledgement the leader completes it.
+    fn see_leaders_config(&mut self, text: Option<&[u8]>, out: &mut Vec<Action>) -> Result<(), String> {
+        let Some(text) = text.filter(|text| self.reconfig_enabled && !text.is_empty()) else { return Ok(()) };
+        let text = std::str::from_utf8(text).map_err(|error| format!("NEWLEADER's configuration: {error}"))?;
+        let config = Membership::parse(text).map_err(|error| format!("NEWLEADER's configuration: {error}"))?;
+        // What is under way only its own commit puts in force, not UPTODATE, although a NEWLEADER of Apache's may carry it.
+        let under_way = self.reconfiguration_under_way()?;
+        let is_under_way = under_way.as_ref().is_some_and(|next| next.version == config.version);
+        let seen = under_way.unwrap_or_else(|| config.clone());
+        self.config.see(seen.clone());
+        out.push(Action::ConfigSeen(seen));
+        self.leaders_config = Some(config).filter(|_| !is_under_way);
+        Ok(())
+    }
+
+    /// The last reconfiguration that was proposed and not committed, as far as this server has been told.
+    fn reconfiguration_under_way(&self) -> Result<Option<Membership>, String> {
+        let open = self.pending.iter().filter(|proposal| !self.commits.contains(&proposal.zxid));
+        let found: Vec<Option<Membership>> = open.map(reconfiguration).collect::<Result<_, _>>()?;
+        Ok(found.into_iter().flatten().next_back())
+    }
+
+    /// A reconfiguration is committed. It is in force at once; what it makes of this server may end the learning.
+    fn commit_and_activate(
+        &mut self,
+        zxid: Zxid,
+        leader: ServerId,
+        history: &mut History,
+        out: &mut Vec<Action>,
+    ) -> Result<(), String> {
+        let next = match self.pending.iter().find(|proposal| proposal.zxid == zxid) {
+            Some(proposal) if self.reconfig_enabled => reconfiguration(proposal)?,
+            _ => None,
+        };
+        if self.is_active() {
+            self.commit(zxid, history, out)?;
+        } else {
+            self.commits.push_back(zxid);
+        }
+        next.map_or(Ok(()), |next| self.put_in_force(next, Some(leader), out))
+    }
+
+    /// Puts a configuration in force (`QuorumPeer.processReconfig`). An error ends the learning: this server has another part in
+    /// it, or another leader.
+    fn put_in_force(
+        &mut self,
+        next: Membership,
+        leader: Option<ServerId>,
+        out: &mut Vec<Action>,
+    ) -> Result<(), String> {
+        let addresses =
+            |membership: &Membership, sid| membership.servers.get(&sid).map(|server| server.addresses.clone());
+        let before = addresses(self.config.committed(), self.leader);
+        if !self.config.activate(next.clone()) {
+            return Ok(());
+        }
+        tracing::info!(version = format_args!("{:x}", next.version), "a new configuration is in force");
+        let leader_stays = match leader {
+            Some(leader) => leader == self.leader,
+            None => next.is_voter(self.leader) && addresses(&next, self.leader) == before,
+        };
+        out.push(Action::ConfigActivated(next));
+        if self.config.observes(self.me) != self.observes {
+            return Err("the new configuration gives this server another role".to_owned());
+        }
+        if !leader_stays {
+            return Err("the new configuration gives the ensemble another leader".to_owned());
+        }
+        Ok(())
+    }
+
     // --- small things --------------------------------------------------------------------------------------------
 
     fn new_leader_ack(&self) -> QuorumPacket {
@@ -594,4 +694,10 @@ impl Learning {
             Stage::Active => "active",
         }
     }
+}
+
+/// The leader that a packet designates.
+fn designated(data: Option<&[u8]>) -> Result<ServerId, String> {
+    let bytes = data.and_then(|data| data.first_chunk()).ok_or("a reconfiguration without a leader")?;
+    Ok(ServerId(i64::from_be_bytes(*bytes)))
 }

@@ -4,6 +4,7 @@
 //! socket, no file and no thread.
 
 mod action;
+mod config;
 pub mod election;
 mod history;
 mod leading;
@@ -16,6 +17,7 @@ mod sync;
 mod types;
 
 pub use action::{Action, EstablishedRole};
+pub use config::{Config, reconfiguration};
 pub use history::{HISTORY_BYTES_MAX, History};
 pub use leading::{Leading, SyncCounts};
 pub use peer::{Peer, PeerSettings, PeerStart};

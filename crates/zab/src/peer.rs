@@ -12,9 +12,10 @@
 //! that tree and log agree whatever comes next (ZOOKEEPER-2355, -2845).
 
 use crate::action::{Action, EstablishedRole};
+use crate::config::Config;
 use crate::election::{Elected, Election, ElectionAction, ElectionSettings, InitialVote, Reach};
 use crate::history::History;
-use crate::leading::{Leading, Standing, SyncCounts};
+use crate::leading::{LeaderStart, Leading, Standing, SyncCounts};
 use crate::learning::{LearnerStart, Learning};
 use crate::quorum::Membership;
 use crate::types::{Epochs, LinkId, Proposal, Timing};
@@ -33,6 +34,8 @@ pub struct PeerSettings {
     pub me: ServerId,
     /// The ensemble.
     pub membership: Membership,
+    /// `reconfigEnabled`: whether the ensemble may change.
+    pub reconfig_enabled: bool,
     /// `tickTime`, `initLimit`, `syncLimit`.
     pub timing: Timing,
     /// The waits of an election.
@@ -53,6 +56,8 @@ pub struct PeerStart {
     pub epochs: Epochs,
     /// The most recent logged transactions, oldest first.
     pub history: Vec<Proposal>,
+    /// The last configuration in the tree, which may be newer than the one in force.
+    pub last_seen: Option<Membership>,
 }
 
 #[derive(Debug)]
@@ -71,6 +76,7 @@ enum Role {
 #[derive(Debug)]
 pub struct Peer {
     settings: PeerSettings,
+    config: Config,
     election: Election,
     role: Role,
     history: History,
@@ -105,8 +111,11 @@ impl Peer {
         );
         let mut history = History::new(settings.commit_log_count);
         start.history.into_iter().for_each(|proposal| history.push(proposal));
+        let last_seen = start.last_seen.filter(|_| settings.reconfig_enabled);
+        let config = Config::new(settings.membership.clone(), last_seen);
         Peer {
-            election: Election::new(settings.me, settings.election, settings.membership.clone()),
+            election: new_election(&settings, &config),
+            config,
             settings,
             role: Role::Settling,
             history,
@@ -432,8 +441,11 @@ impl Peer {
         run: impl FnOnce(&mut Peer, &mut Vec<Action>) -> Result<(), String>,
     ) {
         let start = out.len();
-        let outcome = run(self, out);
+        let mut outcome = run(self, out);
         self.note(&out[start..]);
+        if let Some(reason) = self.leading().and_then(Leading::retired) {
+            outcome = outcome.and(Err(reason.to_owned()));
+        }
         if let Err(reason) = outcome {
             self.leave(reason, out);
         }
@@ -449,6 +461,14 @@ impl Peer {
                 Action::Established(_, epoch) => self.election.established(*epoch),
                 Action::SaveEpochs(_) | Action::Truncate(_) => self.disk_requests += 1,
                 Action::InstallSnapshot => self.tree_is_gone = false,
+                Action::ConfigSeen(membership) => {
+                    self.config.see(membership.clone());
+                    self.tell_election();
+                }
+                Action::ConfigActivated(membership) => {
+                    self.config.activate(membership.clone());
+                    self.tell_election();
+                }
                 Action::SaveSnapshot => {
                     self.disk_requests += 1;
                     if let Role::Learning(learning) = &self.role {
@@ -458,6 +478,27 @@ impl Peer {
                 }
                 _ => {}
             }
+        }
+    }
+
+    fn tell_election(&mut self) {
+        self.election.set_memberships(self.config.committed().clone(), self.config.proposed().cloned());
+    }
+
+    /// Somebody has a later configuration than the one this server looks for a leader in: it is adopted, and the election begins
+    /// again among its servers.
+    fn adopt(&mut self, now: Millis, membership: Membership, out: &mut Vec<Action>) {
+        let is_other = !membership.agrees_with(self.config.committed());
+        if !self.config.activate(membership.clone()) {
+            return;
+        }
+        tracing::info!(version = format_args!("{:x}", membership.version), "a later configuration was heard of");
+        out.push(Action::ConfigActivated(membership));
+        if is_other {
+            self.election = new_election(&self.settings, &self.config);
+            self.look(now, out);
+        } else {
+            self.tell_election();
         }
     }
 
@@ -472,6 +513,10 @@ impl Peer {
             return;
         }
         self.role = Role::Looking;
+        self.look(now, out);
+    }
+
+    fn look(&mut self, now: Millis, out: &mut Vec<Action>) {
         self.election_count += 1;
         let initial = InitialVote { zxid: self.last_logged, peer_epoch: self.epochs.current };
         tracing::info!(zxid = %initial.zxid, epoch = %initial.peer_epoch, "LOOKING for a leader");
@@ -485,6 +530,12 @@ impl Peer {
         for action in actions {
             match action {
                 ElectionAction::Elected(elected) => self.on_elected(now, &elected, out),
+                ElectionAction::NewerMembership { membership, .. } if self.settings.reconfig_enabled => {
+                    self.adopt(now, membership, out);
+                }
+                // A version that nobody here goes by.
+                ElectionAction::NewerMembership { membership, .. }
+                    if membership.agrees_with(self.config.committed()) => {}
                 other => out.push(Action::Election(other)),
             }
         }
@@ -497,8 +548,9 @@ impl Peer {
         match elected.role {
             ServerState::Leading => {
                 let standing = Standing { epochs: self.epochs, last_zxid: self.last_logged, outbid: self.outbid };
-                let PeerSettings { me, membership, timing, counter_max, .. } = &self.settings;
-                let leading = Leading::new(now, *me, membership.clone(), *timing, *counter_max, standing, out);
+                let PeerSettings { me, reconfig_enabled, timing, counter_max, .. } = self.settings;
+                let start = LeaderStart { me, config: self.config.clone(), reconfig_enabled };
+                let leading = Leading::new(now, start, timing, counter_max, standing, out);
                 self.role = Role::Leading(Box::new(leading));
             }
             role => {
@@ -511,8 +563,10 @@ impl Peer {
                     observes: role == ServerState::Observing,
                     epochs: self.epochs,
                     last_zxid: self.last_logged,
+                    config: self.config.clone(),
+                    reconfig_enabled: self.settings.reconfig_enabled,
                 };
-                let learning = Learning::new(now, learner, &self.settings.membership, self.settings.timing, out);
+                let learning = Learning::new(now, learner, self.settings.timing, out);
                 self.role = Role::Learning(Box::new(learning));
             }
         }
@@ -560,4 +614,10 @@ impl Peer {
             self.disk_requests += 1;
         }
     }
+}
+
+fn new_election(settings: &PeerSettings, config: &Config) -> Election {
+    let mut election = Election::new(settings.me, settings.election, config.committed().clone());
+    election.set_memberships(config.committed().clone(), config.proposed().cloned());
+    election
 }

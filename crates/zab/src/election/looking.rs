@@ -67,7 +67,10 @@ impl Looking {
         // Apache takes the id from the membership and the rest from the role: a participant that is no member proposes its
         // history without a name.
         let leader = if views.committed().is_voter(me) { me } else { ServerId(NO_VOTE) };
-        let initial = if views.is_participant(me) {
+        // One that only the next configuration lets vote is needed to elect somebody else, although it may hold more than any
+        // candidate, of what came to nothing (in Apache's its proposal without a name would stand above all others).
+        let only_elects = views.is_voter(me) && !views.committed().is_voter(me);
+        let initial = if views.is_participant(me) && !only_elects {
             Proposal { leader, zxid: candidate.zxid, peer_epoch: candidate.peer_epoch }
         } else {
             Proposal { leader, zxid: Zxid(NO_VOTE), peer_epoch: Epoch(NO_VOTE) }
@@ -140,6 +143,9 @@ impl Looking {
         }
         self.phase = Phase::Polling { deadline: around.now.plus(self.interval_ms) };
         if !around.views.is_voter(from) || !around.views.is_voter(message.leader) {
+            if around.views.is_voter(from) && around.views.is_changing() && message.state == ServerState::Looking {
+                self.catch_up(around, message.round);
+            }
             debug!(me = %around.me, %from, leader = %message.leader, "notification from or for a server that does not vote");
             return None;
         }
@@ -171,6 +177,17 @@ impl Looking {
         self.interval_ms = self.interval_ms.saturating_mul(2).min(around.settings.max_notification_interval_ms);
         self.phase = Phase::Polling { deadline: around.now.plus(self.interval_ms) };
         None
+    }
+
+    /// A server that only the next configuration lets vote has nobody to propose until it hears of a candidate in its round; and
+    /// it takes no vote of an earlier one. So whoever can be a candidate goes to its round. (Apache's ignores such a message.)
+    fn catch_up(&mut self, around: &mut Surroundings<'_>, round: i64) {
+        if round > *around.round {
+            *around.round = round;
+            self.recvset.clear();
+            self.proposal = self.initial;
+            self.broadcast(around);
+        }
     }
 
     /// The vote of a server that looks as well.
@@ -258,13 +275,13 @@ impl Looking {
         if message.round == *around.round {
             self.recvset.insert(from, Vote { version: 0, ..vote.clone() });
             let supporters = agreeing(&self.recvset, &vote);
-            if around.views.is_quorum(&supporters) && leader_is_known(around, &self.recvset, &vote) {
+            if around.views.is_led_by(&supporters) && leader_is_known(around, &self.recvset, &vote) {
                 return Some(Settlement { vote: ended, supporters });
             }
         }
         self.out_of_election.insert(from, vote.clone());
         let supporters = agreeing(&self.out_of_election, &vote);
-        if around.views.is_quorum(&supporters) && leader_is_known(around, &self.out_of_election, &vote) {
+        if around.views.is_led_by(&supporters) && leader_is_known(around, &self.out_of_election, &vote) {
             *around.round = vote.round;
             return Some(Settlement { vote: ended, supporters });
         }

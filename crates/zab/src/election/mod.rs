@@ -77,8 +77,9 @@ pub enum ElectionAction {
     Elected(Elected),
     /// Another server uses this server's id. Its notification was ignored.
     DuplicateSid(Notification),
-    /// A looking server heard of a newer and different membership; the notification was otherwise ignored. The owner adopts
-    /// the membership and makes a new [`Election`] if reconfiguration is enabled; if not, it can only report it.
+    /// A looking server heard of a newer membership. Where reconfiguration is enabled the owner adopts it. If it is also a
+    /// different one, the notification was otherwise ignored, and the owner makes a new [`Election`]; where reconfiguration is
+    /// not enabled it can only report it.
     NewerMembership {
         /// The server that has it.
         from: ServerId,
@@ -200,8 +201,11 @@ impl Election {
         }
         self.gone.remove(from);
         if let Some(membership) = self.newer_membership(from, &notification) {
+            let is_other = !membership.agrees_with(self.views.committed());
             out.push(ElectionAction::NewerMembership { from, membership });
-            return;
+            if is_other {
+                return;
+            }
         }
         let is_voter = self.views.is_voter(from);
         match &self.state {
@@ -330,7 +334,7 @@ impl Election {
 
     fn settle(&mut self, settlement: Settlement, out: &mut Vec<ElectionAction>) {
         let Settlement { vote, supporters } = settlement;
-        assert!(self.views.is_quorum(&supporters), "{supporters:?} elected {vote} but are no quorum");
+        assert!(self.views.is_led_by(&supporters), "{supporters:?} elected {vote} but are no quorum");
         let role = if vote.leader == self.me {
             ServerState::Leading
         } else if self.views.is_participant(self.me) {
@@ -353,7 +357,7 @@ impl Election {
         match Membership::parse(text) {
             Ok(theirs) => {
                 let ours = self.views.committed();
-                (theirs.version > ours.version && !theirs.agrees_with(ours)).then_some(theirs)
+                (theirs.version > ours.version).then_some(theirs)
             }
             Err(error) => {
                 // Apache logs it and uses the vote all the same.

@@ -53,6 +53,18 @@ impl Views {
         self.committed.is_quorum(supporters) && newer.is_none_or(|last_seen| last_seen.is_quorum(supporters))
     }
 
+    /// Whether a reconfiguration is under way.
+    pub fn is_changing(&self) -> bool {
+        self.last_seen.is_some()
+    }
+
+    /// Whether servers that have settled on a leader are a quorum of the configuration in force. A proposed one has no say in
+    /// this: whoever holds a proposal that came to nothing would wait for servers that never heard of it (and Apache's does).
+    /// To follow is safe whatever the election says; what a leader needs it counts itself.
+    pub fn is_led_by(&self, supporters: &BTreeSet<ServerId>) -> bool {
+        self.committed.is_quorum(supporters)
+    }
+
     /// `totalOrderPredicate`: a server of weight 0 is never preferred.
     pub fn prefers(&self, new: &Proposal, old: &Proposal) -> bool {
         self.committed.weight(new.leader) != 0 && new.is_above(old)

@@ -34,6 +34,7 @@ struct Faults {
     break_link: usize,
     stall: usize,
     propose: usize,
+    reconfig: usize,
     pause_ms: i64,
 }
 
@@ -69,6 +70,16 @@ impl Drop for Named {
     }
 }
 
+/// Whether the members change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ensemble {
+    Fixed,
+    Changing,
+}
+
+/// Servers there are in a changing ensemble, members or not.
+const SERVERS: i64 = 6;
+
 fn membership(rng: &mut Rng) -> Membership {
     let voters = [1, 2, 3, 3, 3, 3, 4, 5, 5, 5][rng.below(10)];
     let observers = [0, 0, 1, 2][rng.below(4)];
@@ -80,7 +91,7 @@ fn membership(rng: &mut Rng) -> Membership {
     Membership::parse(&text).unwrap()
 }
 
-fn world(seed: u64, bug: Option<Bug>) -> (World, Faults) {
+fn world(seed: u64, bug: Option<Bug>, ensemble: Ensemble) -> (World, Faults) {
     let mut rng = Rng::new(seed ^ 0x5eed);
     let members = membership(&mut rng);
     let weather = Weather {
@@ -93,6 +104,9 @@ fn world(seed: u64, bug: Option<Bug>) -> (World, Faults) {
     };
     let mut world = World::new(members, weather, seed);
     world.bug = bug;
+    if ensemble == Ensemble::Changing {
+        world.let_change(SERVERS);
+    }
     world.short_histories = rng.chance(50);
     let mut sometimes = |rate: usize| if rng.chance(60) { rate } else { 0 };
     let faults = Faults {
@@ -106,6 +120,7 @@ fn world(seed: u64, bug: Option<Bug>) -> (World, Faults) {
         break_link: sometimes(5),
         stall: sometimes(6),
         propose: 50,
+        reconfig: if ensemble == Ensemble::Changing { 15 } else { 0 },
         pause_ms: [20, 100, 400][rng.below(3)],
     };
     (world, faults)
@@ -113,8 +128,12 @@ fn world(seed: u64, bug: Option<Bug>) -> (World, Faults) {
 
 /// One run, both phases.
 pub fn run(seed: u64, bug: Option<Bug>, traced: bool) -> Result<Counts, Box<Failure>> {
+    run_with(seed, bug, Ensemble::Fixed, traced)
+}
+
+pub fn run_with(seed: u64, bug: Option<Bug>, ensemble: Ensemble, traced: bool) -> Result<Counts, Box<Failure>> {
     let _named = Named(seed);
-    let (mut world, faults) = world(seed, bug);
+    let (mut world, faults) = world(seed, bug, ensemble);
     world.trace = traced.then(String::new);
     world.trace_votes = std::env::var_os("ZOOKUBE_VOTES").is_some();
     for sid in world.down() {
@@ -139,8 +158,9 @@ pub fn run(seed: u64, bug: Option<Bug>, traced: bool) -> Result<Counts, Box<Fail
 }
 
 fn disturb(world: &mut World, faults: &Faults, tag: &mut u64) {
-    let Faults { crash, restart, stop, step_down, partition, deaf, heal, break_link, stall, propose, .. } = *faults;
-    let rates = [crash, restart, stop, step_down, partition, deaf, heal, break_link, stall, propose];
+    let Faults { crash, restart, stop, step_down, partition, deaf, heal, break_link, stall, reconfig, propose, .. } =
+        *faults;
+    let rates = [crash, restart, stop, step_down, partition, deaf, heal, break_link, stall, reconfig, propose];
     let mut roll = world.rng.below(rates.iter().sum());
     let fault = rates.iter().position(|rate| match roll.checked_sub(*rate) {
         Some(rest) => {
@@ -176,6 +196,11 @@ fn disturb(world: &mut World, faults: &Faults, tag: &mut u64) {
             let stalls = world.servers[&sid].disk.stalled.is_empty();
             world.stall_disk(sid, if stalls { choice } else { &[] });
         }
+        (Some(9), _) => {
+            for sid in world.proposers() {
+                reconfigure(world, sid);
+            }
+        }
         _ => {
             for sid in world.proposers() {
                 for _ in 0..=world.rng.below(4) {
@@ -185,6 +210,19 @@ fn disturb(world: &mut World, faults: &Faults, tag: &mut u64) {
             }
         }
     }
+}
+
+/// A leader is asked for another configuration: any of which a quorum is in sync.
+fn reconfigure(world: &mut World, leader: ServerId) {
+    let (mut voters, mut observers) = (Vec::new(), Vec::new());
+    for sid in world.servers.keys().copied().collect::<Vec<_>>() {
+        match world.rng.below(5) {
+            0..=2 => voters.push(sid),
+            3 => observers.push(sid),
+            _ => {}
+        }
+    }
+    world.reconfigure(leader, &voters, &observers);
 }
 
 /// Splits the ensemble in two at random.
@@ -265,6 +303,7 @@ fn add(sum: &mut Counts, run: &Counts) {
     sum.proposals += run.proposals;
     sum.commits += run.commits;
     sum.informs += run.informs;
+    sum.reconfigs += run.reconfigs;
     sum.cuts += run.cuts;
     sum.stalls += run.stalls;
     sum.abandoned += run.abandoned;
@@ -313,9 +352,30 @@ fn random_runs_are_safe_and_recover() {
 }
 
 #[test]
+fn members_come_and_go() {
+    if let Some(seed) = variable("ZOOKUBE_SEED") {
+        match run_with(seed, None, Ensemble::Changing, true) {
+            Ok(counts) => eprintln!("seed {seed} holds: {counts:?}"),
+            Err(failure) => panic!("{failure}"),
+        }
+        return;
+    }
+    let seeds = variable("ZOOKUBE_SEEDS").unwrap_or(SEEDS / 5);
+    let mut sum = Counts::default();
+    for seed in 0..seeds {
+        match run_with(seed, None, Ensemble::Changing, false) {
+            Ok(counts) => add(&mut sum, &counts),
+            Err(failure) => panic!("{failure}"),
+        }
+    }
+    eprintln!("{seeds} seeds: {sum:?}");
+    assert!(sum.reconfigs >= seeds, "only {} reconfigurations in {seeds} seeds: {sum:?}", sum.reconfigs);
+}
+
+#[test]
 fn the_same_seed_gives_the_same_trace() {
     let trace = |seed| {
-        let (mut world, faults) = world(seed, None);
+        let (mut world, faults) = world(seed, None, Ensemble::Changing);
         (world.trace, world.trace_votes) = (Some(String::new()), true);
         world.down().into_iter().for_each(|sid| world.start(sid));
         let mut tag = 0;

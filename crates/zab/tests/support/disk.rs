@@ -9,6 +9,7 @@ use bytes::Bytes;
 use wire::Zxid;
 use zab::{Epochs, Proposal};
 
+use super::reconfig;
 use super::rng::Rng;
 
 /// Entries at least this large come from one shared buffer: a few of them push a history over its bound of bytes.
@@ -23,6 +24,9 @@ pub struct Entry {
 
 impl Entry {
     pub fn of(proposal: &Proposal) -> Entry {
+        if let Ok(Some(membership)) = zab::reconfiguration(proposal) {
+            return Entry { zxid: proposal.zxid, tag: reconfig::tag(&membership) };
+        }
         let tag = match <[u8; 8]>::try_from(&proposal.bytes[..]) {
             Ok(word) => u64::from_be_bytes(word),
             Err(_) => proposal.bytes.len() as u64,
@@ -31,6 +35,9 @@ impl Entry {
     }
 
     pub fn proposal(self) -> Proposal {
+        if let Some(membership) = reconfig::membership(self) {
+            return reconfig::proposal(&membership);
+        }
         static ZEROS: std::sync::OnceLock<Bytes> = std::sync::OnceLock::new();
         let bytes = if (BIG..2 * BIG).contains(&self.tag) {
             let zeros = ZEROS.get_or_init(|| Bytes::from(vec![0; 2 * BIG as usize]));
@@ -59,6 +66,9 @@ pub fn tag(name: &str) -> u64 {
 }
 
 pub fn name(tag: u64) -> String {
+    if let Some(name) = reconfig::name(tag) {
+        return name;
+    }
     if (BIG..2 * BIG).contains(&tag) {
         return format!("big{}", tag - BIG);
     }

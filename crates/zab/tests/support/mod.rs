@@ -5,6 +5,7 @@ pub mod disk;
 pub mod invariants;
 pub mod network;
 mod perform;
+pub mod reconfig;
 pub mod render;
 pub mod rng;
 pub mod world;

@@ -142,6 +142,12 @@ impl World {
                 self.say(|| format!("{sid}: Truncate behind {to}"));
                 self.write(sid, Work::Truncate(to));
             }
+            // What was proposed is in the log.
+            Action::ConfigSeen(_) => {}
+            Action::ConfigActivated(membership) => {
+                self.say(|| format!("{sid}: configuration {:x} is in force", membership.version));
+                self.server(sid).config = membership;
+            }
             Action::InstallSnapshot => self.install_snapshot(sid),
             Action::SaveSnapshot => {
                 let server = self.server(sid);
@@ -222,7 +228,7 @@ impl World {
         self.judge(check);
         if role == EstablishedRole::Leader {
             self.counts.established += 1;
-            let check = self.ledger.history_before_epoch(&self.membership, &self.disks(), epoch, last);
+            let check = self.ledger.history_before_epoch(&self.in_force(), &self.disks(), epoch, last);
             self.judge(check);
         }
     }

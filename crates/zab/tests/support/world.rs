@@ -13,6 +13,7 @@ use zab::{Epochs, EstablishedRole, LinkId, Peer, PeerSettings, PeerStart, Timing
 use super::disk::{Disk, Done, Entry, Lane};
 use super::invariants::{self, Check, Ledger, Violation};
 use super::network::{Network, Payload, pair};
+use super::reconfig;
 use super::render;
 use super::rng::Rng;
 
@@ -115,6 +116,25 @@ pub struct Server {
     pub(super) shown: usize,
     pub(super) listening: bool,
     pub(super) received: Option<(Zxid, Vec<Entry>)>,
+    /// The configuration in force, as its file has it.
+    pub config: Membership,
+}
+
+impl Server {
+    fn new(config: Membership, disk_ms: (i64, i64)) -> Server {
+        Server {
+            peer: None,
+            life: 0,
+            disk: Disk::new(disk_ms),
+            applied: Vec::new(),
+            applied_upto: Zxid::ZERO,
+            serving: None,
+            shown: 0,
+            listening: false,
+            received: None,
+            config,
+        }
+    }
 }
 
 /// What happened in a run, so that a test can show that something did.
@@ -129,6 +149,7 @@ pub struct Counts {
     pub proposals: u64,
     pub commits: u64,
     pub informs: u64,
+    pub reconfigs: u64,
     pub cuts: u64,
     pub stalls: u64,
     pub abandoned: u64,
@@ -137,7 +158,9 @@ pub struct Counts {
 
 pub struct World {
     pub now: Millis,
+    /// The first configuration.
     pub membership: Membership,
+    pub reconfig_enabled: bool,
     pub servers: BTreeMap<ServerId, Server>,
     pub network: Network,
     pub ledger: Ledger,
@@ -164,21 +187,12 @@ pub struct World {
 
 impl World {
     pub fn new(membership: Membership, weather: Weather, seed: u64) -> World {
-        let server = || Server {
-            peer: None,
-            life: 0,
-            disk: Disk::new(weather.disk_ms),
-            applied: Vec::new(),
-            applied_upto: Zxid::ZERO,
-            serving: None,
-            shown: 0,
-            listening: false,
-            received: None,
-        };
+        let server = || Server::new(membership.clone(), weather.disk_ms);
         World {
             now: Millis(0),
             servers: membership.servers.keys().map(|&sid| (sid, server())).collect(),
             membership,
+            reconfig_enabled: false,
             network: Network::default(),
             ledger: Ledger::default(),
             rng: Rng::new(seed),
@@ -246,7 +260,8 @@ impl World {
         let (bug, short) = (self.bug, self.short_histories);
         let settings = PeerSettings {
             me: sid,
-            membership: self.membership.clone(),
+            membership: self.servers[&sid].config.clone(),
+            reconfig_enabled: self.reconfig_enabled,
             timing: self.timing,
             election: ElectionSettings { max_notification_interval_ms: 1600, ..ElectionSettings::default() },
             commit_log_count: self.commit_log_count,
@@ -261,7 +276,8 @@ impl World {
         }
         let from =
             if short && !disk.list.is_empty() { disk.list[self.rng.below(disk.list.len())].zxid } else { Zxid::ZERO };
-        let mut start = PeerStart { last_zxid: disk.last, epochs: disk.epochs, history: disk.history(from) };
+        let last_seen = disk.list.iter().rev().find_map(|entry| reconfig::membership(*entry));
+        let mut start = PeerStart { last_zxid: disk.last, epochs: disk.epochs, history: disk.history(from), last_seen };
         if bug == Some(Bug::ForgetsAcceptedEpoch) {
             start.epochs.accepted = start.epochs.current;
         }
@@ -472,6 +488,27 @@ impl World {
         self.with_peer(sid, |peer, now, out| peer.propose(now, entry.proposal(), out));
     }
 
+    /// Allows reconfigurations, among these servers and others that are no members yet.
+    pub fn let_change(&mut self, servers: i64) {
+        self.reconfig_enabled = true;
+        for sid in (1..=servers).map(ServerId) {
+            let (config, disk_ms) = (self.membership.clone(), self.weather.disk_ms);
+            self.servers.entry(sid).or_insert_with(|| Server::new(config, disk_ms));
+        }
+    }
+
+    /// Asks a leader for another configuration, and gets it proposed if it may be.
+    pub fn reconfigure(&mut self, leader: ServerId, voters: &[ServerId], observers: &[ServerId]) {
+        let Some(peer) = self.server(leader).peer.as_ref() else { return };
+        let (Some(leading), Some(zxid)) = (peer.leading(), peer.next_zxid()) else { return };
+        let tag = reconfig::of(voters, observers);
+        let next = reconfig::membership(Entry { zxid, tag }).expect("it is one");
+        if !voters.is_empty() && leading.config().proposed().is_none() && leading.is_quorum_synced(&next) {
+            self.counts.reconfigs += 1;
+            self.propose(leader, tag);
+        }
+    }
+
     pub fn step_down(&mut self, sid: ServerId) {
         self.with_peer(sid, |peer, now, out| peer.step_down(now, "asked to".to_owned(), out));
     }
@@ -626,12 +663,18 @@ impl World {
         }
     }
 
+    /// The configuration that the last committed reconfiguration has made.
+    pub fn in_force(&self) -> Membership {
+        let committed = self.ledger.committed.iter().rev().find_map(|entry| reconfig::membership(*entry));
+        committed.unwrap_or_else(|| self.membership.clone())
+    }
+
     pub(super) fn disks(&self) -> BTreeMap<ServerId, &Disk> {
         self.servers.iter().map(|(&sid, server)| (sid, &server.disk)).collect()
     }
 
     fn check(&mut self) {
-        let durability = self.ledger.durability(&self.membership, &self.disks());
+        let durability = self.ledger.durability(&self.in_force(), &self.disks());
         let serving = self.servers.iter().filter(|(_, server)| server.serving.is_some());
         let agreement = invariants::agreement(&serving.map(|(&sid, server)| (sid, &server.applied[..])).collect());
         let files = self.servers.iter().map(|(&sid, server)| (sid, server.disk.epochs)).collect::<Vec<_>>();
@@ -643,9 +686,13 @@ impl World {
         }
     }
 
-    /// Whether every member runs, serves, and has delivered all that was ever committed.
+    /// Whether every server runs, serves, and has delivered all that was ever committed, and the leader is one that votes.
     pub fn is_complete(&self) -> bool {
-        self.servers.values().all(|server| server.serving.is_some() && server.applied == self.ledger.committed)
+        let in_force = self.in_force();
+        let leads = |server: &Server| matches!(server.serving, Some((EstablishedRole::Leader, _)));
+        let leaders_vote = self.servers.iter().all(|(&sid, server)| !leads(server) || in_force.is_voter(sid));
+        leaders_vote
+            && self.servers.values().all(|server| server.serving.is_some() && server.applied == self.ledger.committed)
     }
 
     pub fn epochs(&self, sid: ServerId) -> Epochs {
