@@ -11,6 +11,7 @@ use crate::exit;
 use crate::learner_conn::LinkNet;
 use crate::link::{Link, Queued};
 use crate::outbox::Attached;
+use crate::reconfig::Reconfig;
 use crate::shared::Shared;
 use replica::{Action, CloseReason, Input};
 use std::collections::{HashMap, VecDeque};
@@ -36,7 +37,7 @@ pub struct Hands {
     clients: SharedClients,
     disk: DiskQueue,
     /// Absent in a standalone server.
-    peers: Option<PeerPorts>,
+    peers: Option<Peers>,
     links: HashMap<LinkId, Arc<Link>>,
     busy_links: Vec<Arc<Link>>,
     appends: Vec<Proposal>,
@@ -54,10 +55,18 @@ pub struct PeerPorts {
     pub links: LinkNet,
 }
 
+/// The sockets between servers, and what moves them.
+pub struct Peers {
+    /// The sockets.
+    pub ports: PeerPorts,
+    /// The ensemble.
+    pub reconfig: Reconfig,
+}
+
 impl Hands {
     /// Joins the parts. `clients` is also what the core's event sink delivers to.
     #[must_use]
-    pub fn new(shared: Arc<Shared>, clients: SharedClients, disk: DiskQueue, peers: Option<PeerPorts>) -> Hands {
+    pub fn new(shared: Arc<Shared>, clients: SharedClients, disk: DiskQueue, peers: Option<Peers>) -> Hands {
         Hands {
             shared,
             clients,
@@ -102,7 +111,7 @@ impl Hands {
     /// Whether the last votes were handed to a peer; `None` without an election port.
     #[must_use]
     pub fn votes_delivered(&self) -> Option<bool> {
-        self.peers.as_ref().map(|peers| peers.election.have_delivered())
+        self.peers.as_ref().map(|peers| peers.ports.election.have_delivered())
     }
 
     /// Whether the link is known and was not closed.
@@ -116,7 +125,7 @@ impl Hands {
         if dialled.is_some() {
             return self.links.contains_key(&link.id);
         }
-        let listening = self.peers.as_ref().is_some_and(|peers| peers.links.is_listening());
+        let listening = self.peers.as_ref().is_some_and(|peers| peers.ports.links.is_listening());
         if listening {
             self.links.insert(link.id, link);
         } else {
@@ -178,10 +187,12 @@ impl Hands {
     }
 
     fn perform_for_peers(&mut self, action: Action) {
-        let Some(peers) = &mut self.peers else {
+        let Some(Peers { ports: peers, reconfig }) = &mut self.peers else {
             unreachable!("a standalone server has no peers, but was asked for {action:?}");
         };
         match action {
+            Action::ConfigSeen(membership) => reconfig.seen(membership, peers),
+            Action::ConfigActivated(membership) => reconfig.activated(membership, peers, &self.shared),
             Action::SendVote { to, notification } => peers.election.send(to, &notification),
             Action::ConnectElection => peers.election.connect_all(),
             Action::Listen => peers.links.listen(),

@@ -11,7 +11,7 @@ use crate::settings;
 use crate::shared::Shared;
 use std::sync::Arc;
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 /// The port that clients connect to.
 pub struct ClientPort {
@@ -42,26 +42,59 @@ impl ClientPort {
         Ok(port)
     }
 
-    /// Accepts clients until the process ends.
-    pub async fn serve(mut self, shared: Arc<Shared>, internal: mpsc::Sender<Internal>) {
-        let listener = loop {
+    /// Accepts clients until the process ends. When a new configuration moves the port, connections stay.
+    pub async fn serve(
+        mut self,
+        shared: Arc<Shared>,
+        internal: mpsc::Sender<Internal>,
+        mut places: watch::Receiver<Listen>,
+    ) {
+        let Some(mut listener) = self.first(&internal).await else { return };
+        loop {
+            tokio::select! {
+                () = client_listener::accept(shared.clone(), listener) => return,
+                moved = places.changed() => {
+                    if moved.is_err() {
+                        // The driver has stopped, and with it this process.
+                        return;
+                    }
+                }
+            }
+            self.listen = places.borrow_and_update().clone();
+            listener = self.again(&mut places).await;
+        }
+    }
+
+    /// The port at its new place. Until that is free nobody is served at the old one either: clients are told the new one.
+    async fn again(&mut self, places: &mut watch::Receiver<Listen>) -> TcpListener {
+        loop {
+            match self.bind().await {
+                Ok(listener) => return listener,
+                Err(error) => tracing::error!("{}; tried again", self.failure(&error)),
+            }
+            tokio::time::sleep(CLIENT_NAME_PAUSE).await;
+            self.listen = places.borrow_and_update().clone();
+        }
+    }
+
+    async fn first(&mut self, internal: &mpsc::Sender<Internal>) -> Option<TcpListener> {
+        loop {
             if let Some(listener) = self.listener.take() {
-                break listener;
+                return Some(listener);
             }
             tokio::time::sleep(CLIENT_NAME_PAUSE).await;
             match self.bind().await {
-                Ok(listener) => break listener,
+                Ok(listener) => return Some(listener),
                 Err(ClientPortError::Unresolved(_)) => {}
                 Err(error) => {
                     let halt = Internal::Halt { code: exit::UNEXPECTED, message: self.failure(&error) };
                     if internal.send(halt).await.is_err() {
                         tracing::debug!("the driver has stopped already");
                     }
-                    return;
+                    return None;
                 }
             }
-        };
-        client_listener::accept(shared, listener).await;
+        }
     }
 
     async fn bind(&self) -> Result<TcpListener, ClientPortError> {

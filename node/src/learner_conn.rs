@@ -14,12 +14,13 @@ use crate::limits::{
     LINK_READ_BYTES, LINKS_MAX, LISTEN_BACKLOG, OWN_NAME_PATIENCE, SNAPSHOT_CHUNK_BYTES,
 };
 use crate::link::{Link, Work};
-use crate::recovery::{ConfigNode, Recovery};
+use crate::recovery::Recovery;
 use crate::resolve::Resolver;
 use crate::resolve::bind::server_port;
 use crate::resolve::dial::{DialOptions, connect};
 use crate::snapshot_stream::{SnapshotStream, StreamError};
 use bytes::BytesMut;
+use parking_lot::RwLock;
 use replica::SharedTree;
 use std::future::poll_fn;
 use std::io;
@@ -40,10 +41,8 @@ use zab::quorum::Membership;
 
 /// What the quorum port needs to know.
 pub struct LinkSettings {
-    /// Who is where.
-    pub membership: Membership,
-    /// Where to listen.
-    pub listen: Vec<Listen>,
+    /// Who is where, and where to listen.
+    pub directory: Directory,
     /// How long the leader may be dialled in all.
     pub dial_within: Duration,
     /// How long one attempt may take.
@@ -58,8 +57,18 @@ pub struct LinkSettings {
     pub resolver: Resolver,
 }
 
+/// Who is where, for as long as the ensemble does not change.
+#[derive(Debug, Clone)]
+pub struct Directory {
+    /// The ensemble; while it changes, the servers of both configurations.
+    pub membership: Membership,
+    /// Where to listen.
+    pub listen: Vec<Listen>,
+}
+
 struct Net {
     settings: LinkSettings,
+    directory: RwLock<Directory>,
     tree: SharedTree,
     internal: mpsc::Sender<Internal>,
     last_accepted: AtomicU64,
@@ -80,7 +89,8 @@ impl LinkNet {
     #[must_use]
     pub fn new(settings: LinkSettings, tree: SharedTree, internal: mpsc::Sender<Internal>) -> LinkNet {
         let (last_accepted, accepted) = (AtomicU64::new(0), AtomicUsize::new(0));
-        let net = Arc::new(Net { settings, tree, internal, last_accepted, accepted });
+        let directory = RwLock::new(settings.directory.clone());
+        let net = Arc::new(Net { settings, directory, tree, internal, last_accepted, accepted });
         LinkNet { net, runtime: tokio::runtime::Handle::current(), listener: None, ending: None }
     }
 
@@ -104,6 +114,21 @@ impl LinkNet {
         }
     }
 
+    /// The ensemble has changed. A port that is open moves to where this server is now; `None` = where it was.
+    pub fn set_directory(&mut self, membership: Membership, listen: Option<Vec<Listen>>) {
+        let moves = {
+            let mut directory = self.net.directory.write();
+            directory.membership = membership;
+            let moves = listen.as_ref().is_some_and(|listen| *listen != directory.listen);
+            directory.listen = listen.unwrap_or(std::mem::take(&mut directory.listen));
+            moves
+        };
+        if moves && self.is_listening() {
+            self.stop_listening();
+            self.listen();
+        }
+    }
+
     /// Whether the port is open or being opened.
     #[must_use]
     pub fn is_listening(&self) -> bool {
@@ -122,6 +147,14 @@ impl LinkNet {
     }
 }
 
+impl Directory {
+    /// Host and quorum port of a server, all of them.
+    fn quorum_ports(&self, sid: ServerId) -> Vec<(String, u16)> {
+        let spec = self.membership.servers.get(&sid).into_iter();
+        spec.flat_map(|spec| &spec.addresses).map(|address| (address.host.clone(), address.quorum_port)).collect()
+    }
+}
+
 impl Net {
     async fn tell(&self, item: Internal) {
         // Closed only when the driver has ended, that is when the process stops.
@@ -130,7 +163,8 @@ impl Net {
 
     async fn listen(self: Arc<Self>) {
         let mut accepting = tokio::task::JoinSet::new();
-        for place in &self.settings.listen {
+        let places = self.directory.read().listen.clone();
+        for place in &places {
             match self.bind(place).await {
                 Ok(listener) => {
                     accepting.spawn(self.clone().accept(listener));
@@ -202,13 +236,12 @@ impl Net {
     /// Attempts on all addresses of the leader, until one succeeds or [`Attempts`] end; names are looked up for each, because a
     /// server that moved has a new address.
     async fn reach(&self, link: &Link, leader: ServerId) -> Result<TcpStream, String> {
-        let Some(server) = self.settings.membership.servers.get(&leader) else {
+        let places = self.directory.read().quorum_ports(leader);
+        if places.is_empty() {
             return Err(format!("leader {leader} is not in the server list"));
-        };
+        }
         let started = Instant::now();
         let mut reason = format!("leader {leader}: no time left to connect");
-        let places: Vec<(String, u16)> =
-            server.addresses.iter().map(|address| (address.host.clone(), address.quorum_port)).collect();
         let text: Vec<String> = places.iter().map(|(host, port)| format!("{host}:{port}")).collect();
         let text = text.join(" ");
         let mut attempts = Attempts::new(self.settings.dial_pause);
@@ -368,9 +401,9 @@ impl Reader {
             self.fill().await?;
         };
         tree.set_last_zxid(zxid);
-        if let Some(ConfigNode { text, version }) = &self.net.settings.recovery.config_node {
+        if let Some(node) = self.net.settings.recovery.config_node.as_ref().filter(|node| !node.may_change) {
             // Without reconfiguration the own configuration counts, not the leader's (`Learner.syncWithLeader`).
-            tree.set_config_node(text.as_bytes(), *version, crate::clock::wall());
+            node.put_into(&mut tree, crate::clock::wall());
         }
         self.net.tell(Internal::Snapshot { link: self.id, zxid, tree: Box::new(tree) }).await;
         Ok(())

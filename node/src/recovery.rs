@@ -42,6 +42,18 @@ pub struct ConfigNode {
     pub text: String,
     /// Its version.
     pub version: Zxid,
+    /// Whether the ensemble may change while it runs. Then a tree may hold a later configuration, which stays.
+    pub may_change: bool,
+}
+
+impl ConfigNode {
+    /// Puts the configuration into a tree that was just read.
+    pub fn put_into(&self, tree: &mut Tree, now: Millis) {
+        let is_in_tree = self.may_change && replica::config_in(tree).is_some_and(|held| held.version >= self.version.0);
+        if !is_in_tree {
+            tree.set_config_node(self.text.as_bytes(), self.version, now);
+        }
+    }
 }
 
 /// What was found.
@@ -78,8 +90,8 @@ impl Recovery {
         let found = store::recover(&self.vfs, &self.dirs, &self.settings, &mut target)?;
         let Target { mut tree, history, .. } = target;
         tree.set_last_zxid(found.last);
-        if let Some(ConfigNode { text, version }) = &self.config_node {
-            tree.set_config_node(text.as_bytes(), *version, now);
+        if let Some(node) = &self.config_node {
+            node.put_into(&mut tree, now);
         }
         Ok(Recovered { tree, history: history.entries.into(), found })
     }

@@ -1,6 +1,6 @@
 //! Puts a server together, runs it, and takes it down again.
 
-use crate::actions::{Hands, PeerPorts, Sink, shared_clients};
+use crate::actions::{Hands, PeerPorts, Peers, Sink, shared_clients};
 use crate::cgroup::Cgroups;
 use crate::client_port::ClientPort;
 use crate::config::{Config, Mode};
@@ -12,7 +12,9 @@ use crate::inbox::Internal;
 use crate::init::{self, StopOrder};
 use crate::learner_conn::LinkNet;
 use crate::limits::{STOP_PATIENCE, STOP_POLL};
+use crate::membership_files::MembershipFiles;
 use crate::memory::{Bounds, Gauge};
+use crate::reconfig::Reconfig;
 use crate::recovery::{Recovered, Recovery};
 use crate::resolve::Resolver;
 use crate::shared::{DiskStats, Shared};
@@ -25,14 +27,15 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use store::TxnLog;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use wire::ServerId;
 
 /// Runs a server until it is told to stop.
 ///
 /// # Errors
 /// When it cannot start. What goes wrong later ends the process ([`exit::halt`]).
-pub fn run(config: Config) -> Result<(), Fatal> {
+pub fn run(mut config: Config) -> Result<(), Fatal> {
+    go_by_kept_list(&mut config);
     let started = Instant::now();
     tracing::debug!(mono = %clock::mono(), "the clock starts");
     let cgroups = Cgroups::of_process();
@@ -105,8 +108,11 @@ async fn serve(config: Arc<Config>, cgroups: Cgroups, started: Instant) -> Resul
 
     let resolver = Resolver::new(settings::resolver(&config));
     let peers = peers(&config, &recovery, &tree, &internal, &resolver).await?;
+    let (client_place, client_places) = watch::channel(config.client_listen());
+    let peers = peers.map(|ports| Peers { ports, reconfig: Reconfig::new(config.clone(), client_place) });
     let client_port = ClientPort::open(&config, resolver).await?;
-    let core = replica::Recovered { last_zxid: found.last, epochs, history };
+    let last_seen = if config.settings.reconfig_enabled { MembershipFiles::of(&config).next() } else { None };
+    let core = replica::Recovered { last_zxid: found.last, epochs, history, last_seen };
     let sink_clients = shared_clients();
     let replica = Replica::new(settings::replica(&config), tree, core, Box::new(Sink(sink_clients.clone())));
     let hands = Hands::new(shared.clone(), sink_clients, disk.clone(), peers);
@@ -116,7 +122,7 @@ async fn serve(config: Arc<Config>, cgroups: Cgroups, started: Instant) -> Resul
     }
     metrics::start(&config, shared.clone());
     let stopped = spawn_driver(Driver::new(replica, hands, internal_inputs, client_inputs, tick))?;
-    let accepting = tokio::spawn(client_port.serve(shared.clone(), internal.clone()));
+    let accepting = tokio::spawn(client_port.serve(shared.clone(), internal.clone(), client_places));
     let signal = stop_order.given().await;
     let stopping = Instant::now();
     tracing::info!("stop on {signal}");
@@ -126,6 +132,27 @@ async fn serve(config: Arc<Config>, cgroups: Cgroups, started: Instant) -> Resul
     accepting.abort();
     stop(stopped, &disk, &shared, stopping).await;
     Ok(())
+}
+
+/// Where the ensemble may change while it runs, the last list that this server kept counts, if it is later than the configured
+/// one.
+fn go_by_kept_list(config: &mut Config) {
+    if !config.settings.reconfig_enabled || config.mode == Mode::Standalone {
+        return;
+    }
+    let files = MembershipFiles::of(config);
+    if config.membership.version == 0
+        && let Err(error) = files.back_up_static()
+    {
+        tracing::warn!("copy the configuration file, out of which the server list will be taken: {error}");
+    }
+    let Some(kept) = files.newest_in_data_dir().filter(|kept| kept.version > config.membership.version) else { return };
+    tracing::info!(
+        version = format_args!("{:x}", kept.version),
+        than_configured = zab::reconfig::difference(&config.membership, &kept),
+        "the server list in the data directory counts, it is later than the configured one"
+    );
+    config.set_membership(kept);
 }
 
 /// How the data directory is read, in the memory there is. Alone a server has no learners to keep a history for.

@@ -2,7 +2,7 @@
 
 use crate::config::{Config, DigestAlgorithm, Environment, Mode, SnapshotCompression};
 use crate::election_conn::ElectionNetSettings;
-use crate::learner_conn::LinkSettings;
+use crate::learner_conn::{Directory, LinkSettings};
 use crate::recovery::{ConfigNode, Recovery};
 use crate::resolve::{Resolver, ResolverSettings};
 use crate::shared::ClientLimits;
@@ -72,8 +72,11 @@ pub fn recovery(config: &Config) -> Recovery {
         snapshots,
         history_max: count(settings.commit_log_count),
         history_bytes_max: usize::MAX,
-        config_node: (config.mode == Mode::Ensemble)
-            .then(|| ConfigNode { text: config.membership.to_text(), version: Zxid(config.membership.version) }),
+        config_node: (config.mode == Mode::Ensemble).then(|| ConfigNode {
+            text: config.membership.to_text(),
+            version: Zxid(config.membership.version),
+            may_change: settings.reconfig_enabled,
+        }),
     }
 }
 
@@ -166,9 +169,11 @@ pub fn replica(config: &Config) -> replica::Settings {
             auth: auth(config),
             skip_acl: settings.skip_acl,
             enforce_quota: settings.enforce_quota,
+            reconfig_enabled: settings.reconfig_enabled,
             txn_bytes_max: record_bytes_max(config),
             ..PrepSettings::default()
         },
+        standalone_enabled: settings.standalone_enabled,
         skip_acl: settings.skip_acl,
         leader_serves: settings.leader_serves,
         read_only_after_ms: settings.read_only_mode_enabled.then(|| settings.tick_time_ms.max(READ_ONLY_AFTER_MS_MIN)),
@@ -217,8 +222,7 @@ pub fn election(config: &Config, resolver: &Resolver) -> ElectionNetSettings {
 #[must_use]
 pub fn links(config: &Config, recovery: &Recovery, resolver: &Resolver) -> LinkSettings {
     LinkSettings {
-        membership: config.membership.clone(),
-        listen: config.quorum_listen(),
+        directory: Directory { membership: config.membership.clone(), listen: config.quorum_listen() },
         dial_within: duration_ms(config.connect_to_learner_master_limit_ms()),
         connect_timeout: duration_ms(config.sync_limit_ms()),
         dial_pause: duration_ms(config.settings.leader_connect_retry_delay_ms),

@@ -7,7 +7,7 @@ use crate::connection::{Conn, Latency, Registry};
 use crate::memory::{Bounds, MemoryStats};
 use crate::settings;
 use bytes::Bytes;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use replica::{Identities, SharedTree, Status};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering::Relaxed};
@@ -17,6 +17,7 @@ use tree::ConnId;
 use tree::acl::AuthSettings;
 use wire::client::{ConnectRequest, RequestHeader};
 use wire::{SessionId, Zxid};
+use zab::quorum::Membership;
 
 /// What a connection's task has for the driver.
 #[derive(Debug)]
@@ -142,6 +143,8 @@ pub struct Shared {
     pub memory: MemoryStats,
     /// Bytes of requests in the pipeline, of all connections; counted where they have a bound only.
     pub request_bytes: AtomicUsize,
+    /// The ensemble as it is now; the configuration says how it was at the start.
+    membership: RwLock<Arc<Membership>>,
     status: Mutex<Arc<Status>>,
     last_zxid: AtomicI64,
     /// When the core's status was last published, monotonic ms.
@@ -162,6 +165,7 @@ impl Shared {
             clients,
             auth: settings::auth(&config),
             skip_acl: config.settings.skip_acl,
+            membership: RwLock::new(Arc::new(config.membership.clone())),
             config,
             bounds: Bounds::default(),
             memory: MemoryStats::default(),
@@ -170,6 +174,17 @@ impl Shared {
             last_zxid: AtomicI64::new(0),
             published: AtomicI64::new(clock::mono().0),
         }
+    }
+
+    /// The ensemble as it is now; empty for a standalone server.
+    #[must_use]
+    pub fn membership(&self) -> Arc<Membership> {
+        self.membership.read().clone()
+    }
+
+    /// The ensemble has changed.
+    pub fn set_membership(&self, membership: Membership) {
+        *self.membership.write() = Arc::new(membership);
     }
 
     /// The last published copy of the core's status.

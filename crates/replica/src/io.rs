@@ -12,6 +12,7 @@ use wire::election::Notification;
 use wire::quorum::QuorumPacket;
 use wire::{Id, Millis, ServerId, SessionId, Zxid};
 use zab::election::Reach;
+use zab::quorum::Membership;
 use zab::{Epochs, LinkId, Proposal};
 
 /// The time of an input, read once by the runtime.
@@ -247,6 +248,10 @@ pub enum Action {
     },
     /// Close a link after what was sent on it has left.
     CloseLink(LinkId),
+    /// A configuration was proposed: keep it for the next start (`zoo.cfg.dynamic.next`), and be ready to talk to its servers.
+    ConfigSeen(Membership),
+    /// A configuration is in force: keep it, and go by its addresses, also by one's own.
+    ConfigActivated(Membership),
     /// The answer to [`Input::Shutdown`]: this server takes no further part; what was asked of the disk is still to be done.
     Stopped,
     /// The server cannot go on: end the process with this code and message.

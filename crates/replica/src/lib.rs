@@ -14,6 +14,7 @@ mod memory;
 mod pipeline;
 mod read_only;
 mod reaper;
+mod reconfig;
 mod replica;
 mod schedule;
 mod settings;
@@ -22,6 +23,7 @@ mod status;
 mod tracker;
 
 pub use io::{Action, CloseReason, Counters, Identities, Input, Memory, Now, ServingRole, Status};
+pub use reconfig::config_in;
 pub use replica::{EventSink, Replica, SharedTree};
 pub use settings::{LocalSessions, Mode, Recovered, Settings};
 pub use tracker::{Owner, Refusal, SessionTracker};

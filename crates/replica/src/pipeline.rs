@@ -130,9 +130,13 @@ impl Replica {
             self.admit_session(now, session, opcode, body, owner);
         let header = TxnHeader { session, cxid, zxid, time: now.wall };
         let was_short = self.prep.is_short_of_memory();
+        let next_config = if opcode == OpCode::Reconfig { self.next_config(body, zxid) } else { None };
+        let next_config = next_config.as_ref().map(|next| next.as_ref().map_err(|code| *code));
         let entry = {
             let tree = self.tree.read();
-            self.prep.prepare(&tree, &WriteRequest { header, opcode, body, identities, session_error, ephemeral_error })
+            let request =
+                WriteRequest { header, opcode, body, identities, session_error, ephemeral_error, next_config };
+            self.prep.prepare(&tree, &request)
         };
         self.note_memory(was_short);
         self.propose_entry(now, entry, out);

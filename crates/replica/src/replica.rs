@@ -5,6 +5,7 @@ use crate::io::{Action, Input, Now, ServingRole, Status};
 use crate::local::LocalTracker;
 use crate::read_only::ReadOnly;
 use crate::reaper::Reaper;
+use crate::reconfig;
 use crate::schedule::SnapshotSchedule;
 use crate::settings::{Mode, Recovered, Settings};
 use crate::standalone::Standalone;
@@ -104,6 +105,7 @@ impl Replica {
                 let peer = PeerSettings {
                     me: settings.me,
                     membership: membership.clone(),
+                    reconfig_enabled: settings.prep.reconfig_enabled,
                     timing: Timing {
                         tick_ms: settings.tick_ms,
                         init_limit_ticks: settings.init_limit_ticks,
@@ -117,8 +119,10 @@ impl Replica {
                     commit_log_count: settings.commit_log_count,
                     counter_max: settings.counter_max,
                 };
-                let Recovered { last_zxid, epochs, history } = recovered;
-                Engine::Ensemble(Box::new(Peer::new(peer, PeerStart { last_zxid, epochs, history })))
+                let last_seen = reconfig::last_seen(&tree.read(), recovered.last_seen);
+                let Recovered { last_zxid, epochs, history, .. } = recovered;
+                let start = PeerStart { last_zxid, epochs, history, last_seen };
+                Engine::Ensemble(Box::new(Peer::new(peer, start)))
             }
         };
         Replica {
@@ -373,6 +377,11 @@ impl Replica {
                 if self.tracker.is_some() || !planted::is(Bug::ServesWithoutLeader) {
                     self.stop_serving(out);
                 }
+            }
+            zab::Action::ConfigSeen(membership) => out.push(Action::ConfigSeen(membership)),
+            zab::Action::ConfigActivated(membership) => {
+                self.put_config_into_tree(now, &membership);
+                out.push(Action::ConfigActivated(membership));
             }
             zab::Action::Deliver(link, packet) => self.on_delivered(now, link, packet, out),
             zab::Action::Commit(_) | zab::Action::Send(..) => unreachable!("handled by perform"),

@@ -43,6 +43,9 @@ pub struct Settings {
     pub session_timeout_ms_max: i32,
     /// What the preparation of transactions must know.
     pub prep: PrepSettings,
+    /// `standaloneEnabled`: a server that is alone in its configuration starts without the protocols of an ensemble; so an
+    /// ensemble never shrinks to one.
+    pub standalone_enabled: bool,
     /// `skipACL`.
     pub skip_acl: bool,
     /// `leaderServes`: whether a leader serves clients.
@@ -83,4 +86,6 @@ pub struct Recovered {
     pub epochs: Epochs,
     /// The most recent transactions of the log, oldest first, without gaps within an epoch.
     pub history: Vec<Proposal>,
+    /// A configuration that was proposed when the server was last seen (`zoo.cfg.dynamic.next`).
+    pub last_seen: Option<Membership>,
 }

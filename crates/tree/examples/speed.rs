@@ -55,8 +55,15 @@ fn main() {
     let mut write = |tree: &mut Tree, opcode: OpCode, body: &Bytes| -> (Duration, Duration) {
         zxid += 1;
         let header = TxnHeader { session: SESSION, cxid: Xid(1), zxid: Zxid(zxid), time: Millis(zxid) };
-        let request =
-            WriteRequest { header, opcode, body, identities: &[], session_error: None, ephemeral_error: None };
+        let request = WriteRequest {
+            header,
+            opcode,
+            body,
+            identities: &[],
+            session_error: None,
+            ephemeral_error: None,
+            next_config: None,
+        };
         let start = Instant::now();
         let entry: TxnEntry = prep.prepare(tree, &request);
         let prepared = start.elapsed();

@@ -79,6 +79,10 @@ pub struct WriteRequest<'a> {
     pub session_error: Option<ErrorCode>,
     /// What it says against an ephemeral of that session (`checkGlobalSession`); `session_error` counts as well.
     pub ephemeral_error: Option<ErrorCode>,
+    /// reconfig: the text of the next configuration, or what is to be said against it
+    /// ([`MarshallingError`](ErrorCode::MarshallingError): the request is broken). Who belongs to the ensemble is not the
+    /// tree's business. `None` where there is no ensemble.
+    pub next_config: Option<Result<&'a Bytes, ErrorCode>>,
 }
 
 /// Why a request was refused.
@@ -219,6 +223,7 @@ impl Prep {
             identities: &[],
             session_error: None,
             ephemeral_error: None,
+            next_config: None,
         };
         let task = Task { tree, request: &request };
         let mark = self.outstanding.mark();

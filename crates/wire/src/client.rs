@@ -420,6 +420,31 @@ impl<'a> SetAclRequest<'a> {
     }
 }
 
+/// The body of reconfig. Either members join and leave, or all of them are named anew.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReconfigRequest<'a> {
+    /// Server lines (`server.N=...`) separated by commas.
+    pub joining: Option<&'a str>,
+    /// Server ids separated by commas.
+    pub leaving: Option<&'a str>,
+    /// The whole configuration, lines separated by commas or newlines; then nobody joins or leaves.
+    pub members: Option<&'a str>,
+    /// The version of the configuration that is to change; -1 = whatever it is.
+    pub config_version: i64,
+}
+
+impl<'a> ReconfigRequest<'a> {
+    /// Reads the body.
+    pub fn decode(input: &mut Reader<'a>) -> Result<ReconfigRequest<'a>> {
+        Ok(ReconfigRequest {
+            joining: input.string()?,
+            leaving: input.string()?,
+            members: input.string()?,
+            config_version: input.i64()?,
+        })
+    }
+}
+
 /// `string path, bool watch`: exists, getData, getChildren, getChildren2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PathWatch<'a> {

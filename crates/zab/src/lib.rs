@@ -13,6 +13,7 @@ mod learning;
 mod peer;
 pub mod properties;
 pub mod quorum;
+pub mod reconfig;
 mod sync;
 mod types;
 

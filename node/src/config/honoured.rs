@@ -138,6 +138,8 @@ honoured! {
             "`true`: such a session becomes an ordinary one when it creates an ephemeral; otherwise that is refused (-120)";
         standalone_enabled: bool = Is("true"), Kind::Boolean, "standaloneEnabled",
             "`false`: a single server runs as an ensemble of one";
+        reconfig_enabled: bool = Is("false"), Kind::Boolean, "reconfigEnabled",
+            "`true`: members can be changed at run time. All servers must have the same value";
         dynamic_config_file: Option<PathBuf> = Unset, Kind::Path, "dynamicConfigFile",
             "the file with the `server.N`, `group.N` and `weight.N` keys; its name may end in a hexadecimal version";
         quorum_listen_on_all_ips: bool = Is("false"), Kind::Boolean, "quorumListenOnAllIPs",

@@ -63,8 +63,6 @@ inert! {
             ignored(&[], "there is one network layer, not a choice of classes");
     }
     Cluster {
-        "reconfigEnabled": Kind::Boolean, Is("false"), "whether members can be changed at run time",
-            ignored(FALSE, "members cannot be changed at run time yet; reconfig is answered as if it were false");
         "oraclePath": Kind::Path, Unset, "the file of an oracle that decides between two servers",
             refused(&[], "there is no oracle; use three servers");
         "version": Kind::Text, Unset, "the version of the server list",

@@ -230,7 +230,7 @@ impl Config {
     /// Where to listen for clients.
     #[must_use]
     pub fn client_listen(&self) -> Listen {
-        listen(&self.client.host, self.client.port)
+        Listen::at(&self.client)
     }
 
     /// Length of the accept queue of the client port.
@@ -263,13 +263,23 @@ impl Config {
         self.peer_listen(|address| (&address.host, address.election_port))
     }
 
-    /// With `quorumListenOnAllIPs` every interface on the same ports (`MultipleAddresses.getWildcardAddresses`).
+    /// Where a leader with these addresses listens for learners.
+    #[must_use]
+    pub fn quorum_listen_at(&self, spec: &ServerSpec) -> Vec<Listen> {
+        self.listen_at(spec, |address| (&address.host, address.quorum_port))
+    }
+
     fn peer_listen(&self, of: impl Fn(&PeerAddress) -> (&String, u16)) -> Vec<Listen> {
-        let mut sockets = Vec::new();
-        if self.mode == Mode::Standalone {
-            return sockets;
+        match self.own_spec().filter(|_| self.mode == Mode::Ensemble) {
+            Some(spec) => self.listen_at(spec, of),
+            None => Vec::new(),
         }
-        for address in self.own_spec().iter().flat_map(|spec| &spec.addresses) {
+    }
+
+    /// With `quorumListenOnAllIPs` every interface on the same ports (`MultipleAddresses.getWildcardAddresses`).
+    fn listen_at(&self, spec: &ServerSpec, of: impl Fn(&PeerAddress) -> (&String, u16)) -> Vec<Listen> {
+        let mut sockets = Vec::new();
+        for address in &spec.addresses {
             let (host, port) = of(address);
             let socket =
                 if self.settings.quorum_listen_on_all_ips { Listen { host: None, port } } else { listen(host, port) };
@@ -280,10 +290,27 @@ impl Config {
         sockets
     }
 
+    /// Goes by a later configuration of the ensemble than the one that was read. Where clients connect follows from it, unless
+    /// only the static keys say so.
+    pub fn set_membership(&mut self, membership: Membership) {
+        self.membership = membership;
+        if let Some(client) = self.own_spec().and_then(|spec| spec.client.clone()) {
+            self.client = client;
+        }
+    }
+
     /// Digest of the user who may do everything, `user:hash`.
     #[must_use]
     pub fn super_digest(&self) -> Option<&str> {
         self.settings.super_digest.as_deref()
+    }
+}
+
+impl Listen {
+    /// Where a server with this client address listens for clients.
+    #[must_use]
+    pub fn at(client: &ClientAddress) -> Listen {
+        listen(&client.host, client.port)
     }
 }
 

@@ -68,13 +68,9 @@ async fn dial(shared: Arc<Shared>, sid: ServerId, hurry: Arc<Notify>) {
 /// Where its last handshake says, then where the configuration says.
 fn candidates(shared: &Shared, sid: ServerId) -> Vec<Address> {
     let mut addresses = shared.peers.lock().named(sid);
-    if let Some(spec) = shared.membership.servers.get(&sid) {
-        for configured in &spec.addresses {
-            let address = Address { host: configured.host.clone(), port: configured.election_port };
-            if !addresses.contains(&address) {
-                addresses.push(address);
-            }
-        }
+    if let Some(configured) = shared.places.read().others.get(&sid) {
+        let unknown = configured.iter().filter(|address| !addresses.contains(address)).cloned().collect::<Vec<_>>();
+        addresses.extend(unknown);
     }
     addresses
 }
@@ -84,7 +80,8 @@ async fn attempt(shared: &Arc<Shared>, sid: ServerId, addresses: &[Address]) -> 
     let places: Vec<(String, u16)> = addresses.iter().map(|address| (address.host.clone(), address.port)).collect();
     let options = DialOptions { timeout: settings.connect_timeout, keep_alive: settings.tcp_keep_alive };
     let mut stream = connect(&settings.resolver, &places, options).await?;
-    let introduce = stream.write_all(&shared.introduction);
+    let introduction = shared.places.read().introduction.clone();
+    let introduce = stream.write_all(&introduction);
     tokio::time::timeout(shared.settings.handshake_timeout, introduce).await.map_err(|_| timed_out())??;
     if sid > shared.settings.me {
         return Ok(Reached::Asked);

@@ -9,7 +9,6 @@ use std::time::Duration;
 use socket2::SockRef;
 use tokio::net::TcpListener;
 use tracing::{info, warn};
-use zab::quorum::Membership;
 
 use super::address::Address;
 use super::{BIND_RETRY_MS, ElectionEvent, ElectionNetError, ElectionNetSettings, Shared, connection};
@@ -22,28 +21,39 @@ const BACKLOG: i32 = 50;
 /// Failures of `accept` in a row after which the port is given up.
 const ACCEPT_FAILURES_MAX: u32 = 10;
 
+/// The addresses to open. A wildcard stands for the port on all addresses; a second one for the same port would be in its own
+/// way.
+pub(super) fn ports(settings: &ElectionNetSettings, own: &[Address]) -> Vec<Address> {
+    let mut seen = BTreeSet::new();
+    let key = |address: &Address| {
+        let host = if settings.listen_on_all_ips { String::new() } else { address.host.clone() };
+        (host, address.port)
+    };
+    own.iter().filter(|address| seen.insert(key(address))).cloned().collect()
+}
+
 /// Opens every election address of this server.
 pub(super) async fn open(
     settings: &ElectionNetSettings,
-    membership: &Membership,
+    own: &[Address],
 ) -> Result<Vec<TcpListener>, ElectionNetError> {
-    let me = settings.me;
-    let spec = membership.servers.get(&me).ok_or(ElectionNetError::NoOwnAddress { me })?;
-    let mut opened = BTreeSet::new();
     let mut listeners = Vec::new();
-    for own in &spec.addresses {
-        let address = Address { host: own.host.clone(), port: own.election_port };
-        // A wildcard stands for the port on all addresses; a second one for the same port would be in its own way.
-        let key = if settings.listen_on_all_ips {
-            (String::new(), address.port)
-        } else {
-            (address.host.clone(), address.port)
-        };
-        if opened.insert(key) {
-            listeners.push(open_one(settings, &address).await?);
-        }
+    for address in ports(settings, own) {
+        listeners.push(open_one(settings, &address).await?);
     }
-    if listeners.is_empty() { Err(ElectionNetError::NoOwnAddress { me }) } else { Ok(listeners) }
+    Ok(listeners)
+}
+
+/// Listens where this server is now, and no longer where it was.
+pub(super) async fn move_port(shared: Arc<Shared>) {
+    let _one_at_a_time = shared.moving.lock().await;
+    // The new address may be another name of the old one: that must be free first.
+    shared.accept_on(Vec::new());
+    let own = shared.places.read().own.clone();
+    match open(&shared.settings, &own).await {
+        Ok(listeners) => shared.accept_on(listeners),
+        Err(error) => (shared.events)(ElectionEvent::ListenerFailed { reason: error.to_string() }),
+    }
 }
 
 async fn open_one(settings: &ElectionNetSettings, address: &Address) -> Result<TcpListener, ElectionNetError> {

@@ -25,12 +25,13 @@ mod report;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::{Mutex, MutexGuard, RwLock};
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc, watch};
@@ -40,6 +41,7 @@ use zab::election::Reach;
 use zab::quorum::Membership;
 
 use crate::resolve::Resolver;
+use address::Address;
 use peers::Peers;
 use report::Reports;
 
@@ -158,12 +160,22 @@ pub struct ElectionNet {
     ended: mpsc::Receiver<()>,
 }
 
+/// Where everybody is, in the configuration in force and in the proposed one.
+struct Places {
+    /// This server's handshake, ready to be sent in one write.
+    introduction: bytes::Bytes,
+    own: Vec<Address>,
+    others: BTreeMap<ServerId, Vec<Address>>,
+}
+
 /// What the tasks have in common.
 struct Shared {
     settings: ElectionNetSettings,
-    membership: Membership,
-    /// This server's handshake, ready to be sent in one write.
-    introduction: bytes::Bytes,
+    places: RwLock<Places>,
+    /// Which of the listeners that were opened one after the other counts: the earlier ones end.
+    listening: watch::Sender<u64>,
+    /// Held while the port moves: one move after the other.
+    moving: tokio::sync::Mutex<()>,
     events: Box<dyn Fn(ElectionEvent) + Send + Sync>,
     runtime: Handle,
     peers: Mutex<Peers>,
@@ -185,7 +197,8 @@ impl ElectionNet {
         membership: Membership,
         events: impl Fn(ElectionEvent) + Send + Sync + 'static,
     ) -> Result<ElectionNet, ElectionNetError> {
-        let listeners = listen::open(&settings, &membership).await?;
+        let own = own_addresses(settings.me, &[&membership])?;
+        let listeners = listen::open(&settings, &own).await?;
         ElectionNet::on_listeners(listeners, settings, membership, events)
     }
 
@@ -196,14 +209,14 @@ impl ElectionNet {
         membership: Membership,
         events: impl Fn(ElectionEvent) + Send + Sync + 'static,
     ) -> Result<ElectionNet, ElectionNetError> {
-        let introduction = introduction(&settings, &membership)?;
+        let places = Places::new(&settings, &[&membership])?;
         let (alive, ended) = mpsc::channel(1);
-        let me = settings.me;
-        let peers = Peers::new(membership.servers.keys().copied().filter(|sid| *sid != me));
+        let peers = Peers::new(places.others.keys().copied());
         let shared = Arc::new(Shared {
             settings,
-            membership,
-            introduction,
+            places: RwLock::new(places),
+            listening: watch::Sender::new(0),
+            moving: tokio::sync::Mutex::default(),
             events: Box::new(events),
             runtime: Handle::current(),
             peers: Mutex::new(peers),
@@ -212,10 +225,25 @@ impl ElectionNet {
             stop: watch::Sender::new(false),
             alive: Mutex::new(Some(alive)),
         });
-        for listener in listeners {
-            shared.spawn(listen::accept(Arc::clone(&shared), listener));
-        }
+        shared.accept_on(listeners);
         Ok(ElectionNet { shared, ended })
+    }
+
+    /// The ensemble has changed, or is about to: its servers are dialled where they are said to be, and if this server's own
+    /// address is another now, the port moves. Connections stay as they are.
+    pub fn set_memberships(&self, committed: &Membership, proposed: Option<&Membership>) {
+        let memberships: Vec<&Membership> = std::iter::once(committed).chain(proposed).collect();
+        let shared = &self.shared;
+        // A server that is no member of either goes on at the address it had: it may be let in again.
+        let kept = shared.places.read().own.clone();
+        let places = Places::new(&shared.settings, &memberships)
+            .unwrap_or_else(|_| Places::of_others(&shared.settings, &memberships, kept));
+        shared.peers.lock().set_members(places.others.keys().copied());
+        let ports = |places: &Places| listen::ports(&shared.settings, &places.own);
+        let before = std::mem::replace(&mut *shared.places.write(), places);
+        if ports(&before) != ports(&shared.places.read()) {
+            shared.spawn(listen::move_port(Arc::clone(shared)));
+        }
     }
 
     /// Sends a notification as soon as the peer can be reached, instead of any that still waits.
@@ -263,6 +291,21 @@ impl Drop for ElectionNet {
 }
 
 impl Shared {
+    /// Accepts connections on these listeners, and no longer on those before.
+    fn accept_on(self: &Arc<Shared>, listeners: Vec<TcpListener>) {
+        self.listening.send_modify(|generation| *generation += 1);
+        let generation = *self.listening.borrow();
+        for listener in listeners {
+            let (shared, mut listening) = (Arc::clone(self), self.listening.subscribe());
+            self.spawn(async move {
+                tokio::select! {
+                    () = listen::accept(shared, listener) => {}
+                    _ = listening.wait_for(|current| *current != generation) => {}
+                }
+            });
+        }
+    }
+
     fn halt(&self) {
         self.alive.lock().take();
         self.stop.send_replace(true);
@@ -288,15 +331,42 @@ impl Shared {
     }
 }
 
-/// The handshake of this server. V1 with one address unless several may be sent (ZOOKEEPER-3720).
-fn introduction(settings: &ElectionNetSettings, membership: &Membership) -> Result<bytes::Bytes, ElectionNetError> {
-    let me = settings.me;
-    let spec = membership.servers.get(&me).ok_or(ElectionNetError::NoOwnAddress { me })?;
-    let count = if settings.multi_address { spec.addresses.len() } else { 1 };
-    let addresses: Vec<String> =
-        spec.addresses.iter().take(count).map(|own| address::format(&own.host, own.election_port)).collect();
-    if addresses.is_empty() {
-        return Err(ElectionNetError::NoOwnAddress { me });
+impl Places {
+    /// # Errors
+    /// When no membership names this server.
+    fn new(settings: &ElectionNetSettings, memberships: &[&Membership]) -> Result<Places, ElectionNetError> {
+        let own = own_addresses(settings.me, memberships)?;
+        Ok(Places::of_others(settings, memberships, own))
     }
-    Ok(Handshake { sid: me, addresses }.to_bytes())
+
+    /// The addresses of the later membership count last: until it is in force its servers are where they are.
+    fn of_others(settings: &ElectionNetSettings, memberships: &[&Membership], own: Vec<Address>) -> Places {
+        let mut others: BTreeMap<ServerId, Vec<Address>> = BTreeMap::new();
+        for membership in memberships {
+            for &sid in membership.servers.keys().filter(|sid| **sid != settings.me) {
+                let known = others.entry(sid).or_default();
+                known.extend(addresses(membership, sid).filter(|address| !known.contains(address)).collect::<Vec<_>>());
+            }
+        }
+        Places { introduction: introduce(settings, &own), own, others }
+    }
+}
+
+fn addresses(membership: &Membership, sid: ServerId) -> impl Iterator<Item = Address> {
+    let spec = membership.servers.get(&sid).into_iter();
+    spec.flat_map(|spec| &spec.addresses)
+        .map(|address| Address { host: address.host.clone(), port: address.election_port })
+}
+
+/// Where this server is, by the first membership that names it.
+fn own_addresses(me: ServerId, memberships: &[&Membership]) -> Result<Vec<Address>, ElectionNetError> {
+    let own = memberships.iter().map(|membership| addresses(membership, me).collect::<Vec<_>>());
+    own.into_iter().find(|own| !own.is_empty()).ok_or(ElectionNetError::NoOwnAddress { me })
+}
+
+/// The handshake of this server. V1 with one address unless several may be sent (ZOOKEEPER-3720).
+fn introduce(settings: &ElectionNetSettings, own: &[Address]) -> bytes::Bytes {
+    let count = if settings.multi_address { own.len() } else { 1 };
+    let addresses: Vec<String> = own.iter().take(count).map(Address::to_string).collect();
+    Handshake { sid: settings.me, addresses }.to_bytes()
 }

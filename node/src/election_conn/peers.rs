@@ -56,6 +56,14 @@ impl Peers {
         Peers { table, connections: 0 }
     }
 
+    /// Others are members from here on. Who is none any more keeps its connection, and its place like any stranger.
+    pub fn set_members(&mut self, members: impl Iterator<Item = ServerId>) {
+        self.table.values_mut().for_each(|peer| peer.member = false);
+        for sid in members {
+            self.table.entry(sid).or_default().member = true;
+        }
+    }
+
     /// Puts a message into the slot of a peer; answers whether the peer must be connected first.
     pub fn put(&mut self, sid: ServerId, message: Bytes) -> bool {
         let Some(peer) = self.entry(sid) else { return false };

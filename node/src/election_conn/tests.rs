@@ -237,7 +237,7 @@ async fn a_smaller_id_is_connected_back_where_it_says() {
     stream.write_all(&Handshake { sid: ServerId(1), addresses: vec![address] }.to_bytes()).await.unwrap();
     closed(&mut stream).await;
     let (mut stream, _) = within("the connection back", real.accept()).await.unwrap();
-    let mut bytes = vec![0; two.net.shared.introduction.len() + frame(9).len()];
+    let mut bytes = vec![0; two.net.shared.places.read().introduction.len() + frame(9).len()];
     within("handshake and message", stream.read_exact(&mut bytes)).await.unwrap();
     assert!(bytes.ends_with(&frame(9)));
 }
@@ -295,7 +295,10 @@ async fn a_restarted_peer_is_found_again() {
     let (mut one, two) = two_ports().await;
     two.net.send(ServerId(1), &notification(1));
     one.expect(2, 1).await;
-    let (address, membership) = (two.address, two.net.shared.membership.clone());
+    let (address, peer) = (two.address, one.address);
+    let membership =
+        Membership::parse(&format!("server.1=127.0.0.1:1:{}\nserver.2=127.0.0.1:1:{}", peer.port(), address.port()))
+            .unwrap();
     two.net.shutdown().await;
     until("the connection to end", || one.net.connected().is_empty()).await;
     one.net.send(ServerId(2), &notification(2));
@@ -355,7 +358,7 @@ async fn an_own_id_is_reported() {
     let mut one = open(1, listeners.pop().unwrap(), &membership);
     let mut stream = one.dial().await;
     let address = stream.local_addr().unwrap();
-    stream.write_all(&one.net.shared.introduction).await.unwrap();
+    stream.write_all(&one.net.shared.places.read().introduction.clone()).await.unwrap();
     assert_eq!(one.next().await, ElectionEvent::DuplicateSid { address });
     closed(&mut stream).await;
 }
@@ -423,7 +426,7 @@ async fn ports_are_opened_as_configured() {
         let resolver = resolver.clone();
         let settings =
             ElectionNetSettings { listen_on_all_ips: all, resolver, ..ElectionNetSettings::new(ServerId(1)) };
-        let listeners = listen::open(&settings, &membership).await.unwrap();
+        let listeners = listen::open(&settings, &own_addresses(ServerId(1), &[&membership]).unwrap()).await.unwrap();
         let addresses: Vec<SocketAddr> = listeners.iter().map(|listener| listener.local_addr().unwrap()).collect();
         assert_eq!(addresses.len(), 1);
         let kind = if addresses[0].ip().is_unspecified() { "wildcard" } else { "configured" };

@@ -14,7 +14,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use tree::ConnId;
 use wire::client::OpCode;
 use wire::{Millis, SessionId, Zxid};
-use zab::quorum::MemberRole;
+use zab::quorum::{MemberRole, Membership};
 
 /// The release whose behaviour this is; clients compare it.
 const APACHE_VERSION: &str = "3.9.5";
@@ -93,12 +93,13 @@ pub(super) fn conf(shared: &Shared) -> String {
         session_timeout_bounds_ms: config.session_timeout_bounds_ms(),
         listen_backlog: config.settings.client_port_listen_backlog,
         server_id: config.myid.filter(|_| config.mode == Mode::Ensemble).map_or(0, |sid| sid.0),
-        ensemble: (config.mode == Mode::Ensemble).then(|| ensemble_conf(config)),
+        ensemble: (config.mode == Mode::Ensemble).then(|| ensemble_conf(config, &shared.membership())),
     })
 }
 
-fn ensemble_conf(config: &Config) -> EnsembleConf {
-    let addresses = config.own_spec().map_or(&[][..], |spec| &spec.addresses);
+fn ensemble_conf(config: &Config, membership: &Membership) -> EnsembleConf {
+    let own = config.myid.and_then(|sid| membership.servers.get(&sid)).or(config.own_spec());
+    let addresses = own.map_or(&[][..], |spec| &spec.addresses);
     let distinct = |ports: Vec<u16>| {
         ports.iter().enumerate().filter(|(at, port)| !ports[..*at].contains(port)).map(|(_, port)| *port).collect()
     };
@@ -107,8 +108,8 @@ fn ensemble_conf(config: &Config) -> EnsembleConf {
         sync_limit_ticks: config.settings.sync_limit_ticks.unwrap_or(0),
         election_ports: distinct(addresses.iter().map(|address| address.election_port).collect()),
         quorum_ports: distinct(addresses.iter().map(|address| address.quorum_port).collect()),
-        is_observer: config.role() == MemberRole::Observer,
-        membership: config.membership.to_text(),
+        is_observer: own.is_some_and(|spec| spec.role == MemberRole::Observer),
+        membership: membership.to_text(),
     }
 }
 
@@ -240,7 +241,7 @@ pub(crate) fn metrics(shared: &Shared) -> Vec<(&'static str, Metric)> {
         vec![("version", Metric::Text(version())), ("server_state", Metric::Text(status.mode.to_owned()))];
     if shared.config.mode == Mode::Ensemble {
         metrics.push(("peer_state", Metric::Text(status.peer_state.clone())));
-        let voters = shared.config.membership.voters().count();
+        let voters = shared.membership().voters().count();
         metrics.push(("quorum_size", integer(voters)));
     }
     if let (Some(leader), "observer") = (status.leader, status.mode) {
@@ -356,7 +357,8 @@ fn push_protocol_metrics(shared: &Shared, status: &Status, metrics: &mut Metrics
 }
 
 fn push_leader_metrics(shared: &Shared, status: &Status, metrics: &mut Metrics) {
-    let roles = status.synced_learners.iter().map(|(sid, _)| shared.config.membership.role(*sid));
+    let membership = shared.membership();
+    let roles = status.synced_learners.iter().map(|(sid, _)| membership.role(*sid));
     let (mut followers, mut observers, mut strangers) = (0, 0, 0);
     for role in roles {
         match role {

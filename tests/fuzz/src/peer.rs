@@ -69,11 +69,18 @@ impl World {
         let membership = Membership::parse(&format!("{MEMBERS}version=0")).expect("a fixed text");
         let timing = Timing { tick_ms: 100, init_limit_ticks: 10, sync_limit_ticks: 5 };
         let election = ElectionSettings::default();
-        let settings =
-            PeerSettings { me, membership, timing, election, commit_log_count: 8, counter_max: Zxid::COUNTER_MAX };
+        let settings = PeerSettings {
+            me,
+            membership,
+            reconfig_enabled: true,
+            timing,
+            election,
+            commit_log_count: 8,
+            counter_max: Zxid::COUNTER_MAX,
+        };
         let log: Vec<Proposal> = [START.0 - 1, START.0].map(|zxid| proposal(Zxid(zxid))).to_vec();
         let epochs = Epochs { accepted: Epoch(1), current: Epoch(1) };
-        let start = PeerStart { last_zxid: START, epochs, history: log.clone() };
+        let start = PeerStart { last_zxid: START, epochs, history: log.clone(), last_seen: None };
         let mut world = World {
             peer: Peer::new(settings, start),
             now: Millis(1000),

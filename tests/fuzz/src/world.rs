@@ -70,7 +70,10 @@ impl World {
         let header = TxnHeader { session: SESSION, cxid, zxid: Zxid(self.zxid), time: Millis(START_MS + self.zxid) };
         let body = Bytes::copy_from_slice(body);
         let (session_error, ephemeral_error) = (None, None);
-        let request = WriteRequest { header, opcode, body: &body, identities, session_error, ephemeral_error };
+        let text = Bytes::from_static(b"version=1");
+        let next_config = Some(Ok(&text));
+        let request =
+            WriteRequest { header, opcode, body: &body, identities, session_error, ephemeral_error, next_config };
         self.prep.prepare(&self.tree, &request)
     }
 

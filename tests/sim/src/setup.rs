@@ -88,10 +88,11 @@ impl Setup {
             snapshots: SnapshotSettings { compression: self.compression, last_processed: true, digest: true },
             history_max: self.commit_log_count,
             history_bytes_max: usize::MAX,
-            config_node: self
-                .membership
-                .as_ref()
-                .map(|membership| ConfigNode { text: membership.to_text(), version: Zxid(membership.version) }),
+            config_node: self.membership.as_ref().map(|membership| ConfigNode {
+                text: membership.to_text(),
+                version: Zxid(membership.version),
+                may_change: false,
+            }),
         }
     }
 
@@ -107,6 +108,7 @@ impl Setup {
             session_timeout_ms_min: i32::try_from(2 * self.tick_ms).unwrap_or(i32::MAX),
             session_timeout_ms_max: i32::try_from(20 * self.tick_ms).unwrap_or(i32::MAX),
             prep: PrepSettings::default(),
+            standalone_enabled: true,
             skip_acl: false,
             leader_serves: true,
             read_only_after_ms: self.read_only_after_ms,

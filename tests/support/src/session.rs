@@ -26,6 +26,24 @@ pub const NO_NODE: i32 = -101;
 /// The error code for a znode that is there already.
 pub const NODE_EXISTS: i32 = -110;
 
+/// A change of the ensemble.
+#[derive(Debug, Clone, Copy)]
+pub struct Reconfig<'a> {
+    /// Server lines, separated by commas.
+    pub joining: Option<&'a str>,
+    /// Server ids, separated by commas.
+    pub leaving: Option<&'a str>,
+    /// The whole configuration.
+    pub members: Option<&'a str>,
+    /// The version of the configuration that is to change.
+    pub version: i64,
+}
+
+impl Reconfig<'_> {
+    /// Changes nothing, whatever the version.
+    pub const NOTHING: Reconfig<'static> = Reconfig { joining: None, leaving: None, members: None, version: -1 };
+}
+
 /// What a request yields.
 pub type Outcome<T> = Result<T, Failure>;
 
@@ -228,6 +246,18 @@ impl Session {
     /// As [`Session::call`].
     pub fn sync(&mut self) -> Outcome<()> {
         self.call(9, &Encoder::new().string("/").0).map(drop)
+    }
+
+    /// Changes the ensemble; yields the text of its new configuration.
+    ///
+    /// # Errors
+    /// As [`Session::call`].
+    pub fn reconfig(&mut self, request: &Reconfig<'_>) -> Outcome<String> {
+        let text = |enc: Encoder, text: Option<&str>| enc.buffer(text.map(str::as_bytes));
+        let enc = [request.joining, request.leaving, request.members].into_iter().fold(Encoder::new(), text);
+        let body = self.call(16, &enc.long(request.version).0)?;
+        let data = Decoder::new(&body).buffer().map_err(|_| Failure::Broken)?.unwrap_or_default();
+        Ok(String::from_utf8_lossy(data).into_owned())
     }
 
     /// Ends the session.

@@ -95,6 +95,7 @@ pub fn settings(me: ServerId, membership: &Option<Membership>) -> Settings {
         session_timeout_ms_min: 200,
         session_timeout_ms_max: 2000,
         prep: PrepSettings::default(),
+        standalone_enabled: true,
         skip_acl: false,
         leader_serves: true,
         read_only_after_ms: None,
@@ -190,7 +191,7 @@ impl World {
         let server = self.servers.get_mut(&ServerId(sid)).unwrap();
         server.reload();
         let last_zxid = server.tree.read().last_zxid();
-        let recovered = Recovered { last_zxid, epochs: server.epochs, history: server.log.clone() };
+        let recovered = Recovered { last_zxid, epochs: server.epochs, history: server.log.clone(), last_seen: None };
         let sink = Box::new(Sink { frames: server.frames.clone(), ended: BTreeSet::new() });
         let mut replica = Replica::new(settings, server.tree.clone(), recovered, sink);
         let mut out = Vec::new();
@@ -295,6 +296,8 @@ impl World {
                     receive(&server.frames, conn, frame);
                 }
                 Action::CloseConn { conn, .. } => drop(server.closed.insert(conn)),
+                // Their memory is the log's.
+                Action::ConfigSeen(_) | Action::ConfigActivated(_) => {}
                 Action::StartServing(_) => server.serving = true,
                 Action::StopServing => {
                     server.serving = false;

@@ -2,12 +2,15 @@
 
 use super::{CLOSE_SESSION_BYTES, Decision, Prep, Refusal, Task, next_version};
 use crate::node::Owner;
-use crate::{digest, path};
+use crate::{CONFIG_PATH, digest, path};
 use planted::Bug;
 use std::sync::Arc;
-use wire::client::{PathVersion, SetAclRequest, SetDataRequest};
+use wire::client::{PathVersion, ReconfigRequest, SetAclRequest, SetDataRequest};
 use wire::txn::Txn;
 use wire::{ErrorCode, Perms, Reader};
+
+/// The data version that `/zookeeper/config` always has.
+const CONFIG_VERSION: i32 = -1;
 
 impl Prep {
     pub(super) fn decide_delete(&mut self, task: Task<'_>) -> Decision {
@@ -125,18 +128,32 @@ impl Prep {
         Ok(Txn::Check { path: path.to_owned(), version })
     }
 
-    /// Switched off, and where switched on not built yet: Apache's answers for both, behind the decoding of the body.
+    /// The next configuration is decided on by whoever knows the ensemble; what remains is who may ask for it, and that the
+    /// text becomes the data of `/zookeeper/config`, always of version -1.
     pub(super) fn decide_reconfig(&mut self, task: Task<'_>) -> Decision {
-        let mut input = Reader::new(task.request.body);
-        for _joining_leaving_members in 0..3 {
-            input.string()?;
-        }
-        input.i64()?;
+        ReconfigRequest::decode(&mut Reader::new(task.request.body))?;
         if !self.settings.reconfig_enabled {
             return Err(ErrorCode::ReconfigDisabled.into());
         }
         task.check_session()?;
-        Err(ErrorCode::Unimplemented.into())
+        let next = task.request.next_config.ok_or(ErrorCode::Unimplemented)?;
+        let text = next.map_err(|code| match code {
+            ErrorCode::MarshallingError => Refusal::Broken,
+            code => Refusal::Code(code),
+        })?;
+        let mut node = self.record(task, CONFIG_PATH)?;
+        self.check_acl(task, &node, Perms::WRITE)?;
+        node.stat.version = CONFIG_VERSION;
+        node.stat.mtime = task.request.header.time.0;
+        node.stat.mzxid = task.zxid().0;
+        node.data_len = text.len();
+        node.content_crc = if task.tree.settings.digest_enabled && !digest::is_excluded(CONFIG_PATH) {
+            Some(digest::content_crc(CONFIG_PATH, Some(text)))
+        } else {
+            None
+        };
+        self.put(task, CONFIG_PATH, node);
+        Ok(Txn::Reconfig { path: CONFIG_PATH.to_owned(), data: Some(text.clone()), version: CONFIG_VERSION })
     }
 
     /// Lists the ephemerals the session will have when this is applied (I10). Unlike Apache, the parents' child counts go

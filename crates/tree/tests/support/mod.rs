@@ -70,6 +70,7 @@ impl World {
             identities: &self.identities,
             session_error: self.session_error,
             ephemeral_error: self.ephemeral_error,
+            next_config: None,
         };
         let entry = self.prep.prepare(&self.tree, &request);
         let entry = TxnEntry::decode(entry.bytes.clone()).unwrap();

@@ -323,7 +323,15 @@ impl Bottle {
     fn propose(&mut self, (session, cxid): (SessionId, Xid), opcode: OpCode, body: &Bytes, identities: &[Id]) {
         let zxid = Zxid::new(Epoch(1), self.log.len() as u32 + 1);
         let header = TxnHeader { session, cxid, zxid, time: Millis(self.now_us / 1000) };
-        let request = WriteRequest { header, opcode, body, identities, session_error: None, ephemeral_error: None };
+        let request = WriteRequest {
+            header,
+            opcode,
+            body,
+            identities,
+            session_error: None,
+            ephemeral_error: None,
+            next_config: None,
+        };
         let entry = self.prep.prepare(&self.servers[0].tree, &request);
         self.log.push(entry);
         self.apply(0, 1);

@@ -64,7 +64,7 @@ impl Server {
             Action::BackgroundSnapshot => self.disk_job(Job::BackgroundSnapshot),
             Action::SendVote { to, notification } => self.effects.push(Effect::Vote(to, notification)),
             Action::ConnectElection => self.effects.push(Effect::ConnectAll),
-            Action::Stopped => {}
+            Action::Stopped | Action::ConfigSeen(_) | Action::ConfigActivated(_) => {}
             Action::Listen => self.listening = true,
             Action::StopListening => self.listening = false,
             Action::Dial { link, leader } => {

@@ -56,8 +56,15 @@ fn compare(ops: &[Op]) {
         let header = TxnHeader { session: SESSION, cxid: Xid(1), zxid: zxid(txns.len() as u32 + 1), time: Millis(5) };
         let body = &frame.slice(12..);
         let identities: Vec<wire::Id> = caller.map(User::id).into_iter().collect();
-        let request =
-            WriteRequest { header, opcode, body, identities: &identities, session_error: None, ephemeral_error: None };
+        let request = WriteRequest {
+            header,
+            opcode,
+            body,
+            identities: &identities,
+            session_error: None,
+            ephemeral_error: None,
+            next_config: None,
+        };
         let decided = Prep::new(PrepSettings::default()).prepare(&tree, &request).txn;
         let verdict = judge(&znodes, op, caller, zxid(txns.len() as u32));
         assert_eq!(verdict, verdict_of(&decided), "{op:?} of {caller:?}");
