@@ -349,8 +349,10 @@ impl Leading {
         self.half_ticks += 1;
         self.drop_silent_links(now, out);
         if self.is_broadcasting() && self.half_ticks.is_multiple_of(2) {
-            let alive: BTreeSet<ServerId> =
-                self.links.values().filter_map(Learner::sid).chain(std::iter::once(self.me)).collect();
+            // An observer acknowledges nothing, though the next configuration may wait for it as a voter. (Apache's leader counts
+            // it and waits for ever; the next one is content that it has acknowledged NEWLEADER.)
+            let acknowledging = self.links.values().filter(|learner| !learner.observes);
+            let alive: BTreeSet<ServerId> = acknowledging.filter_map(Learner::sid).chain([self.me]).collect();
             if !self.config.is_quorum(&alive) && !planted::is(Bug::LeadsWithoutQuorum) {
                 return Err(format!("only servers {alive:?} are in sync: no quorum"));
             }
@@ -794,7 +796,9 @@ impl Leading {
     #[must_use]
     pub fn is_quorum_synced(&self, next: &Membership) -> bool {
         let active = self.links.values().filter(|learner| learner.stage == Stage::Active && !learner.observes);
-        let synced: BTreeSet<ServerId> = active.filter_map(Learner::sid).chain([self.me]).collect();
+        // Whoever was just made an observer follows still, until it knows, and then acknowledges nothing more.
+        let stays = |sid: &ServerId| !self.config.observes(*sid);
+        let synced: BTreeSet<ServerId> = active.filter_map(Learner::sid).filter(stays).chain([self.me]).collect();
         next.is_quorum(&synced)
     }
 
