@@ -26,7 +26,7 @@ use replica::{Input, Replica, SharedTree};
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use store::TxnLog;
+use store::{Origin, TxnLog};
 use tokio::sync::{mpsc, oneshot, watch};
 use wire::ServerId;
 
@@ -112,7 +112,8 @@ async fn serve(config: Arc<Config>, cgroups: Cgroups, started: Instant) -> Resul
     let peers = peers.map(|ports| Peers { ports, reconfig: Reconfig::new(config.clone(), client_place) });
     let client_port = ClientPort::open(&config, resolver).await?;
     let last_seen = if config.settings.reconfig_enabled { MembershipFiles::of(&config).next() } else { None };
-    let core = replica::Recovered { last_zxid: found.last, epochs, history, last_seen };
+    let is_new_ensemble = found.origin == Origin::Initialized;
+    let core = replica::Recovered { last_zxid: found.last, epochs, history, last_seen, is_new_ensemble };
     let sink_clients = shared_clients();
     let replica = Replica::new(settings::replica(&config), tree, core, Box::new(Sink(sink_clients.clone())));
     let hands = Hands::new(shared.clone(), sink_clients, disk.clone(), peers);

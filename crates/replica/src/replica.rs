@@ -120,8 +120,8 @@ impl Replica {
                     counter_max: settings.counter_max,
                 };
                 let last_seen = reconfig::last_seen(&tree.read(), recovered.last_seen);
-                let Recovered { last_zxid, epochs, history, .. } = recovered;
-                let start = PeerStart { last_zxid, epochs, history, last_seen };
+                let Recovered { last_zxid, epochs, history, is_new_ensemble, .. } = recovered;
+                let start = PeerStart { last_zxid, epochs, history, last_seen, is_new_ensemble };
                 Engine::Ensemble(Box::new(Peer::new(peer, start)))
             }
         };

@@ -74,8 +74,10 @@ pub enum Origin {
     Snapshot(Zxid),
     /// Only the log (`snapshot.trust.empty`).
     LogOnly,
-    /// A new database, for which `snapshot.0` was written.
+    /// A new database, for which `snapshot.0` was written; nobody has said that there ought to be one.
     New,
+    /// The same, and the file `initialize` said so.
+    Initialized,
     /// Nothing is there and nothing says that this is right: the server must not vote before it was synced.
     Unknown,
 }
@@ -346,7 +348,10 @@ impl Recovery<'_> {
         recovered.cut_tail = self.cut(reader.bad_tail().cloned())?;
         target.empty();
         let marker = self.dirs.initialize_marker();
-        if !self.settings.autocreate_database && !exists(&**self.vfs, &marker).map_err(at("look at", &marker))? {
+        let is_told = exists(&**self.vfs, &marker).map_err(at("look at", &marker))?;
+        if is_told {
+            recovered.origin = Origin::Initialized;
+        } else if !self.settings.autocreate_database {
             (recovered.last, recovered.origin) = (Zxid::NONE, Origin::Unknown);
             return Ok(recovered);
         }

@@ -46,7 +46,7 @@ fn without_autocreate_only_the_marker_makes_a_database() {
     assert_eq!(marker, Path::new("/data/initialize"));
     fs.write(&marker, b"");
     let (new, _) = start(&fs, &settings).unwrap();
-    assert_eq!((new.origin, new.last), (Origin::New, Zxid(0)));
+    assert_eq!((new.origin, new.last), (Origin::Initialized, Zxid(0)));
     assert_eq!(fs.read(&marker), None);
     // It is used up by any start that finds a database, too.
     fs.write(&marker, b"");

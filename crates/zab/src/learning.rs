@@ -64,6 +64,7 @@ pub struct Learning {
     timing: Timing,
     config: Config,
     reconfig_enabled: bool,
+    is_stranger: bool,
     /// What NEWLEADER carried: in force once the leader says UPTODATE.
     leaders_config: Option<Membership>,
     stage: Stage,
@@ -105,6 +106,8 @@ pub struct LearnerStart {
     pub config: Config,
     /// `reconfigEnabled`.
     pub reconfig_enabled: bool,
+    /// It has no data, and follows a leader that others have elected: it may have forgotten what it promised.
+    pub is_stranger: bool,
 }
 
 impl Learning {
@@ -119,6 +122,7 @@ impl Learning {
             timing,
             config: start.config,
             reconfig_enabled: start.reconfig_enabled,
+            is_stranger: start.is_stranger,
             leaders_config: None,
             stage: Stage::Dialling,
             mode: SyncMode::Log,
@@ -427,7 +431,12 @@ impl Learning {
         let is_new = epoch > self.epochs.accepted;
         let current = is_new.then_some(self.epochs.current);
         let reply = QuorumPacket::with_data(PacketType::AckEpoch, self.last_logged, ack_epoch(current));
-        if is_new && !planted::is(Bug::AcceptedEpochNotSaved) {
+        if self.is_stranger {
+            // No promise, so nothing to keep: with an epoch on its disk it would no longer look blank when it starts again.
+            let reply = QuorumPacket::with_data(PacketType::AckEpoch, self.last_logged, ack_epoch(None));
+            out.push(Action::Send(self.link, reply));
+            self.stage = Stage::AwaitingSync;
+        } else if is_new && !planted::is(Bug::AcceptedEpochNotSaved) {
             out.push(Action::SaveEpochs(Epochs { accepted: epoch, current: self.epochs.current }));
             self.stage = Stage::SavingAccepted { reply };
         } else {

@@ -58,6 +58,8 @@ pub struct PeerStart {
     pub history: Vec<Proposal>,
     /// The last configuration in the tree, which may be newer than the one in force.
     pub last_seen: Option<Membership>,
+    /// Somebody has said that an empty disk is right, because the ensemble is new (the file `initialize`).
+    pub is_new_ensemble: bool,
 }
 
 #[derive(Debug)]
@@ -91,6 +93,7 @@ pub struct Peer {
     snapshot_upto: Zxid,
     /// The tree was let go of for a snapshot that is not there yet: it has to be read from disk again if that does not come.
     tree_is_gone: bool,
+    is_new_ensemble: bool,
     votes_delivered: bool,
     next_link: u64,
     election_count: u64,
@@ -125,6 +128,7 @@ impl Peer {
             disk_requests: 0,
             snapshot_upto: Zxid::ZERO,
             tree_is_gone: false,
+            is_new_ensemble: start.is_new_ensemble,
             votes_delivered: false,
             next_link: DIALLED_LINKS_FROM,
             election_count: 0,
@@ -518,7 +522,8 @@ impl Peer {
 
     fn look(&mut self, now: Millis, out: &mut Vec<Action>) {
         self.election_count += 1;
-        let initial = InitialVote { zxid: self.last_logged, peer_epoch: self.epochs.current };
+        let initial =
+            InitialVote { zxid: self.last_logged, peer_epoch: self.epochs.current, is_blank: self.is_blank() };
         tracing::info!(zxid = %initial.zxid, epoch = %initial.peer_epoch, "LOOKING for a leader");
         out.push(Action::Looking);
         let mut actions = Vec::new();
@@ -539,6 +544,11 @@ impl Peer {
                 other => out.push(Action::Election(other)),
             }
         }
+    }
+
+    /// Whether this server has nothing and has promised nothing, and nobody has said that this is right.
+    fn is_blank(&self) -> bool {
+        !self.is_new_ensemble && self.last_logged <= Zxid::ZERO && self.epochs == Epochs::default()
     }
 
     fn on_elected(&mut self, now: Millis, elected: &Elected, out: &mut Vec<Action>) {
@@ -565,6 +575,7 @@ impl Peer {
                     last_zxid: self.last_logged,
                     config: self.config.clone(),
                     reconfig_enabled: self.settings.reconfig_enabled,
+                    is_stranger: self.is_blank() && elected.was_settled && self.config.is_voter(self.settings.me),
                 };
                 let learning = Learning::new(now, learner, self.settings.timing, out);
                 self.role = Role::Learning(Box::new(learning));

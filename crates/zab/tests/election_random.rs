@@ -121,7 +121,7 @@ impl Ensemble {
 
     fn start(&mut self, sid: ServerId) {
         let disk = self.disks.entry(sid).or_default();
-        let initial = InitialVote { zxid: disk.zxid, peer_epoch: disk.current_epoch };
+        let initial = InitialVote { zxid: disk.zxid, peer_epoch: disk.current_epoch, is_blank: false };
         self.joined.remove(&sid);
         self.world.start(sid, initial);
     }
@@ -129,7 +129,7 @@ impl Ensemble {
     fn look(&mut self, sid: ServerId) {
         let disk = self.disks[&sid];
         let server = self.world.servers.get_mut(&sid).unwrap();
-        server.initial = InitialVote { zxid: disk.zxid, peer_epoch: disk.current_epoch };
+        server.initial = InitialVote { zxid: disk.zxid, peer_epoch: disk.current_epoch, is_blank: false };
         self.joined.remove(&sid);
         self.world.look(sid);
     }
@@ -327,7 +327,7 @@ proptest! {
         for (sid, (epoch, counter)) in (1..).map(ServerId).zip(&candidates) {
             let zxid = Zxid::new(Epoch(*epoch), u32::try_from(*counter).unwrap());
             best = best.max(Some((*epoch, zxid, sid)));
-            world.start(sid, InitialVote { zxid, peer_epoch: Epoch(*epoch) });
+            world.start(sid, InitialVote { zxid, peer_epoch: Epoch(*epoch), is_blank: false });
         }
         world.run_until(Millis(10_000));
         for (sid, server) in &world.servers {
@@ -345,7 +345,7 @@ proptest! {
         // In order, as on a connection.
         let mut world = World::new(membership(&text.join(" ")), fate(network, Rc::new(RefCell::new(true))));
         let leader = ServerId(i64::try_from(notice.len()).unwrap() + 1);
-        let initial = InitialVote { zxid: Zxid::ZERO, peer_epoch: Epoch(0) };
+        let initial = InitialVote { zxid: Zxid::ZERO, peer_epoch: Epoch(0), is_blank: false };
         (1..=leader.0).for_each(|sid| world.start(ServerId(sid), initial));
         world.run_until(Millis(1_000));
         world.kill(leader);
@@ -369,13 +369,13 @@ proptest! {
         let settings = ElectionSettings::default();
         let mut election = Election::new(ServerId(1), settings, membership("1 2 3 observer=4"));
         let mut out = Vec::new();
-        election.start(Millis(0), InitialVote { zxid: Zxid(own_zxid), peer_epoch: Epoch(0) }, &mut out);
+        election.start(Millis(0), InitialVote { zxid: Zxid(own_zxid), peer_epoch: Epoch(0), is_blank: false }, &mut out);
         for (at, (from, message, again)) in (0..).step_by(37).map(Millis).zip(messages) {
             election.on_notification(at, ServerId(from), message, &mut out);
             election.on_deadline(at, again, &mut out);
             prop_assert_eq!(election.is_looking(), election.next_deadline().is_some());
             if again {
-                election.start(at, InitialVote { zxid: Zxid(own_zxid), peer_epoch: Epoch(0) }, &mut out);
+                election.start(at, InitialVote { zxid: Zxid(own_zxid), peer_epoch: Epoch(0), is_blank: false }, &mut out);
             }
             for action in out.drain(..) {
                 if let zab::election::ElectionAction::Send(to, _) = action {

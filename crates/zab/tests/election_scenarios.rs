@@ -155,7 +155,7 @@ impl Script {
                 let zxid = Zxid(option(rest, "zxid").unwrap_or(0));
                 let peer_epoch = Epoch(option(rest, "epoch").unwrap_or(0));
                 for sid in sids(rest) {
-                    self.world().start(sid, InitialVote { zxid, peer_epoch });
+                    self.world().start(sid, InitialVote { zxid, peer_epoch, is_blank: false });
                 }
             }
             "look" => sids(rest).into_iter().for_each(|sid| self.world().look(sid)),

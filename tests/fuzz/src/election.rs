@@ -50,7 +50,7 @@ pub fn election(data: &[u8]) {
     let me = ServerId(1 + i64::from(flags >> 1 & 3));
     let mut election = Election::new(me, ElectionSettings::default(), membership);
     let (mut now, mut out) = (Millis(1000), Vec::new());
-    let initial = InitialVote { zxid: Zxid(0x1_0000_0005), peer_epoch: Epoch(1) };
+    let initial = InitialVote { zxid: Zxid(0x1_0000_0005), peer_epoch: Epoch(1), is_blank: false };
     election.start(now, initial, &mut out);
     for piece in pieces(rest).take(STEPS_MAX) {
         let Some((&from, body)) = piece.split_first() else { continue };

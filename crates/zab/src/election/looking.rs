@@ -12,6 +12,9 @@ use super::views::Views;
 use super::vote::{Proposal, Vote};
 use super::{ElectionAction, ElectionSettings, InitialVote, NO_VOTE};
 
+/// A server that waits for others to elect asks again after at most so many of the shortest intervals.
+const WAITING_INTERVALS: i64 = 4;
+
 /// What [`Looking`] works with but does not own.
 pub(super) struct Surroundings<'a> {
     pub me: ServerId,
@@ -30,6 +33,8 @@ pub(super) struct Surroundings<'a> {
 pub(super) struct Settlement {
     pub vote: Vote,
     pub supporters: BTreeSet<ServerId>,
+    /// Whether these had settled before.
+    pub was_settled: bool,
 }
 
 /// The data of one election; both maps hold voters only, which bounds them.
@@ -46,6 +51,10 @@ pub(super) struct Looking {
     /// The present wait for a notification. It doubles with each silent one and is never reset within an election.
     interval_ms: i64,
     phase: Phase,
+    /// See [`InitialVote::is_blank`].
+    is_blank: bool,
+    /// This server is blank and others are not: it elects nobody, and waits for a leader that others have elected.
+    abstains: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -83,6 +92,8 @@ impl Looking {
             out_of_election: BTreeMap::new(),
             interval_ms,
             phase: Phase::Polling { deadline: now.plus(interval_ms) },
+            is_blank: candidate.is_blank,
+            abstains: false,
         }
     }
 
@@ -165,7 +176,7 @@ impl Looking {
             let vote = self.proposal.in_round(*around.round);
             let supporters = agreeing(&self.recvset, &vote);
             if around.views.is_quorum(&supporters) {
-                return Some(Settlement { vote, supporters });
+                return Some(Settlement { vote, supporters, was_settled: false });
             }
             debug!(me = %around.me, %vote, ?supporters, "a new membership took the quorum away");
         }
@@ -174,9 +185,17 @@ impl Looking {
         } else {
             around.out.push(ElectionAction::ConnectAll);
         }
-        self.interval_ms = self.interval_ms.saturating_mul(2).min(around.settings.max_notification_interval_ms);
+        self.interval_ms = self.interval_ms.saturating_mul(2).min(self.interval_max_ms(around));
         self.phase = Phase::Polling { deadline: around.now.plus(self.interval_ms) };
         None
+    }
+
+    /// A voter is heard by those that look as well. Whoever can only wait for others to elect a leader has to ask whether they
+    /// have, and goes on asking often.
+    fn interval_max_ms(&self, around: &Surroundings<'_>) -> i64 {
+        let max_ms = around.settings.max_notification_interval_ms;
+        let only_waits = self.abstains || !around.views.is_voter(around.me);
+        if only_waits { max_ms.min(around.settings.min_notification_interval_ms * WAITING_INTERVALS) } else { max_ms }
     }
 
     /// A server that only the next configuration lets vote has nobody to propose until it hears of a candidate in its round; and
@@ -203,6 +222,10 @@ impl Looking {
             return None;
         }
         let theirs = Proposal::of_message(message);
+        if self.must_abstain(&theirs) {
+            debug!(me = %around.me, %from, "others have a history and this server has none: it does not vote");
+            return None;
+        }
         if message.round > *around.round {
             *around.round = message.round;
             self.recvset.clear();
@@ -220,6 +243,20 @@ impl Looking {
         self.recvset.insert(from, theirs.in_round(message.round));
         let supporters = agreeing(&self.recvset, &self.proposal.in_round(*around.round));
         if around.views.is_quorum(&supporters) { self.finalize(around) } else { None }
+    }
+
+    /// Whether this server has nothing to vote with, now that somebody else has a history: it may have lost what it had
+    /// acknowledged, and its vote would stand for that (Apache's counts it, unless `db.autocreate` is false). As long as nobody
+    /// has one the ensemble is new.
+    fn must_abstain(&mut self, theirs: &Proposal) -> bool {
+        let has_history = theirs.zxid > Zxid::ZERO || theirs.peer_epoch > Epoch(0);
+        if self.is_blank && has_history && !self.abstains {
+            tracing::warn!(
+                "this server has no data, and others have: it does not vote until it has followed a leader. hint: a new server of a new ensemble may be told so with an empty file named initialize in its data directory"
+            );
+            self.abstains = true;
+        }
+        self.abstains
     }
 
     /// A quorum agrees. Others get time for a better vote, where there are others.
@@ -255,7 +292,7 @@ impl Looking {
             return None;
         }
         debug!(me = %around.me, %vote, ?heard, "nobody is left who could know better");
-        Some(Settlement { vote, supporters })
+        Some(Settlement { vote, supporters, was_settled: false })
     }
 
     /// It was learnt that a voter cannot be heard.
@@ -276,14 +313,14 @@ impl Looking {
             self.recvset.insert(from, Vote { version: 0, ..vote.clone() });
             let supporters = agreeing(&self.recvset, &vote);
             if around.views.is_led_by(&supporters) && leader_is_known(around, &self.recvset, &vote) {
-                return Some(Settlement { vote: ended, supporters });
+                return Some(Settlement { vote: ended, supporters, was_settled: true });
             }
         }
         self.out_of_election.insert(from, vote.clone());
         let supporters = agreeing(&self.out_of_election, &vote);
         if around.views.is_led_by(&supporters) && leader_is_known(around, &self.out_of_election, &vote) {
             *around.round = vote.round;
-            return Some(Settlement { vote: ended, supporters });
+            return Some(Settlement { vote: ended, supporters, was_settled: true });
         }
         None
     }

@@ -64,6 +64,9 @@ pub struct InitialVote {
     pub zxid: Zxid,
     /// Its current epoch (the `currentEpoch` file).
     pub peer_epoch: Epoch,
+    /// It has nothing, and nobody has said that this is right: it may be new, or it may have lost its disk. Its vote counts as
+    /// long as nobody else has anything either.
+    pub is_blank: bool,
 }
 
 /// What the owner must do, in the order given.
@@ -97,6 +100,8 @@ pub struct Elected {
     pub role: ServerState,
     /// The servers whose votes made the quorum; a leader that waits for its followers expects these.
     pub supporters: BTreeSet<ServerId>,
+    /// Whether the leader was there already, elected by others.
+    pub was_settled: bool,
 }
 
 /// One server's part in leader election.
@@ -333,7 +338,7 @@ impl Election {
     }
 
     fn settle(&mut self, settlement: Settlement, out: &mut Vec<ElectionAction>) {
-        let Settlement { vote, supporters } = settlement;
+        let Settlement { vote, supporters, was_settled } = settlement;
         assert!(self.views.is_led_by(&supporters), "{supporters:?} elected {vote} but are no quorum");
         let role = if vote.leader == self.me {
             ServerState::Leading
@@ -345,7 +350,7 @@ impl Election {
         debug!(me = %self.me, %vote, ?role, ?supporters, "election ended");
         self.state = State::Settled(role);
         self.current_vote = vote.clone();
-        out.push(ElectionAction::Elected(Elected { vote, role, supporters }));
+        out.push(ElectionAction::Elected(Elected { vote, role, supporters, was_settled }));
     }
 
     /// The sender's membership, if a looking server must care about it before anything else.

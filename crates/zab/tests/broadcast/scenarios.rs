@@ -7,6 +7,7 @@
 //! | `ensemble 1 2 3 observer=4` | the members; comes first |
 //! | `start 1`, `kill 1`, `stop 1` | a process begins, dies (its disk loses what was not synced), or is asked to end |
 //! | `epochs 1 accepted=2 current=1` | what the files of a server say that does not run |
+//! | `wipe 1` | a server that does not run loses its disk |
 //! | `propose x y` | at every server that broadcasts; `big1` has more than 9 MiB |
 //! | `stall 1`, `resume 1` | a disk begins nothing new, or goes on |
 //! | `slow 1 300` | a disk needs that many ms for each write |
@@ -145,6 +146,7 @@ impl Script {
                 let epochs = Epochs { accepted: epoch("accepted"), current: epoch("current") };
                 self.world().servers.get_mut(&sid(rest[0])).unwrap().disk.epochs = epochs;
             }
+            "wipe" => self.world().wipe(sid(rest[0])),
             "propose" => {
                 for word in rest {
                     for sid in self.world().proposers() {

@@ -245,7 +245,7 @@ impl World {
 
     /// An election that ends by silence was decided by votes: nobody then follows a candidate worse than itself.
     fn check_votes_won(&self, sid: ServerId, elected: &Elected) {
-        let InitialVote { zxid, peer_epoch } = self.servers[&sid].initial;
+        let InitialVote { zxid, peer_epoch, .. } = self.servers[&sid].initial;
         if !self.membership.is_voter(sid) || self.membership.weight(sid) == 0 {
             return;
         }

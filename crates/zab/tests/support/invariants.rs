@@ -116,6 +116,11 @@ impl Ledger {
         }
     }
 
+    /// A server has lost its disk.
+    pub fn forget_disk(&mut self, sid: ServerId) {
+        self.epochs.remove(&sid);
+    }
+
     /// The files of one server: epochs only grow, and the current one is never ahead of what was accepted (I3).
     pub fn epochs(&mut self, sid: ServerId, epochs: Epochs) -> Check {
         let before = self.epochs.insert(sid, epochs).unwrap_or_default();

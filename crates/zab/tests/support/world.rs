@@ -277,7 +277,13 @@ impl World {
         let from =
             if short && !disk.list.is_empty() { disk.list[self.rng.below(disk.list.len())].zxid } else { Zxid::ZERO };
         let last_seen = disk.list.iter().rev().find_map(|entry| reconfig::membership(*entry));
-        let mut start = PeerStart { last_zxid: disk.last, epochs: disk.epochs, history: disk.history(from), last_seen };
+        let mut start = PeerStart {
+            last_zxid: disk.last,
+            epochs: disk.epochs,
+            history: disk.history(from),
+            last_seen,
+            is_new_ensemble: false,
+        };
         if bug == Some(Bug::ForgetsAcceptedEpoch) {
             start.epochs.accepted = start.epochs.current;
         }
@@ -299,6 +305,14 @@ impl World {
         server.disk.crash(&mut self.rng, survives_percent);
         self.say(|| format!("{sid}: killed"));
         self.end(sid);
+    }
+
+    /// A server that does not run loses its disk.
+    pub fn wipe(&mut self, sid: ServerId) {
+        let server = self.servers.get_mut(&sid).expect("a member of the ensemble");
+        assert!(server.peer.is_none(), "server {sid} runs");
+        server.disk = Disk::new(server.disk.latency_ms);
+        self.ledger.forget_disk(sid);
     }
 
     /// The process is asked to end.
