@@ -47,3 +47,4 @@ pub mod shared;
 pub mod snapshot_stream;
 pub mod snapshots;
 pub mod telemetry;
+pub mod volume;

@@ -33,6 +33,8 @@ enum Command {
     Health(commands::health::HealthArgs),
     /// Look for what keeps a server from working: peers, names, disk, limits. Exit code 0, 1 (something is wrong) or 2.
     Doctor(commands::doctor::DoctorArgs),
+    /// Whose data a data directory holds.
+    Volume(commands::volume::VolumeCommand),
     /// Run several servers on this machine, with a live table and a prompt.
     Lab(lab::LabArgs),
     /// Print the version.
@@ -100,6 +102,7 @@ fn perform(command: Command) -> Result<ExitCode> {
         Command::Config(command) => commands::config::run(&command),
         Command::Health(arguments) => commands::health::run(&arguments),
         Command::Doctor(arguments) => commands::doctor::run(&arguments),
+        Command::Volume(command) => commands::volume::run(&command),
         Command::Lab(arguments) => lab::run(arguments),
         Command::Version => {
             println!("zookube-node {}", env!("CARGO_PKG_VERSION"));

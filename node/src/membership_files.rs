@@ -9,8 +9,9 @@ use crate::config::Config;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use wire::ServerId;
 use zab::properties;
-use zab::quorum::Membership;
+use zab::quorum::{Membership, ServerSpec};
 
 /// A file of this kind is never longer.
 const FILE_BYTES_MAX: u64 = 1 << 20;
@@ -41,15 +42,9 @@ impl MembershipFiles {
     /// passed over.
     #[must_use]
     pub fn newest_in_data_dir(&self) -> Option<Membership> {
-        let entries = fs::read_dir(&self.data_dir).ok()?;
-        let prefix = format!("{NAME_WITHOUT_FILE}{DYNAMIC}");
-        let versions = entries.filter_map(|entry| {
-            let name = entry.ok()?.file_name().into_string().ok()?;
-            i64::from_str_radix(name.strip_prefix(&prefix)?, 16).ok().filter(|version| *version > 0)
-        });
-        let mut versions: Vec<i64> = versions.collect();
-        versions.sort_unstable();
-        versions.into_iter().rev().find_map(|version| read(&dynamic(&self.in_data_dir, version), Some(version)))
+        let mut kept = kept_at(&self.in_data_dir);
+        kept.sort_unstable();
+        kept.into_iter().rev().find_map(|(version, path)| read(&path, Some(version)))
     }
 
     /// The configuration that was proposed last and not known to be in force.
@@ -120,6 +115,36 @@ impl MembershipFiles {
         }
         write_at(&self.in_data_dir)
     }
+}
+
+/// The line of a server in the last kept list that had one, and where that is: a server that was let go of may come back under
+/// the address it had.
+#[must_use]
+pub fn last_line_of(static_file: Option<&Path>, data_dir: &Path, sid: ServerId) -> Option<(ServerSpec, PathBuf)> {
+    let in_data_dir = data_dir.join(NAME_WITHOUT_FILE);
+    let kept = static_file.into_iter().chain([in_data_dir.as_path()]).flat_map(kept_at);
+    let mut kept: Vec<(i64, PathBuf)> = kept.collect();
+    kept.sort_unstable();
+    kept.into_iter().rev().find_map(|(version, path)| {
+        let spec = read(&path, Some(version))?.servers.remove(&sid)?;
+        Some((spec, path))
+    })
+}
+
+/// The lists that were kept beside a static file, with their versions.
+fn kept_at(base: &Path) -> Vec<(i64, PathBuf)> {
+    let (Some(directory), Some(name)) = (base.parent(), base.file_name().and_then(|name| name.to_str())) else {
+        return Vec::new();
+    };
+    let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
+    let prefix = format!("{name}{DYNAMIC}");
+    let Ok(entries) = fs::read_dir(directory) else { return Vec::new() };
+    let kept = entries.filter_map(|entry| {
+        let entry = entry.ok()?;
+        let version = i64::from_str_radix(entry.file_name().to_str()?.strip_prefix(&prefix)?, 16).ok()?;
+        Some((version, entry.path())).filter(|_| version > 0)
+    });
+    kept.collect()
 }
 
 fn beside(base: &Path, suffix: &str) -> PathBuf {
@@ -247,7 +272,7 @@ mod tests {
         let path = dir.path().join("conf/zoo.cfg.dynamic.100000005");
         assert_eq!(
             fs::read_to_string(&path).unwrap(),
-            "server.1=a:2888:3888:participant;0.0.0.0:2181\nserver.10=c:1:2:observer;0.0.0.0:3\nserver.2=b:1:2:participant"
+            "server.10=c:1:2:observer;0.0.0.0:3\nserver.1=a:2888:3888:participant;0.0.0.0:2181\nserver.2=b:1:2:participant"
         );
         let edited = fs::read_to_string(dir.path().join("conf/zoo.cfg")).unwrap();
         let named = format!("dynamicConfigFile={}\n", fs::canonicalize(&path).unwrap().display());

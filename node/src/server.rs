@@ -19,7 +19,7 @@ use crate::recovery::{Recovered, Recovery};
 use crate::resolve::Resolver;
 use crate::shared::{DiskStats, Shared};
 use crate::snapshots::Snapshots;
-use crate::{clock, epochs, memory, metrics, settings};
+use crate::{clock, epochs, memory, metrics, settings, volume};
 use parking_lot::RwLock;
 use replica::limits::{CLIENT_INPUTS_MAX, INTERNAL_INPUTS_MAX};
 use replica::{Input, Replica, SharedTree};
@@ -69,6 +69,7 @@ async fn serve(config: Arc<Config>, cgroups: Cgroups, started: Instant) -> Resul
     let bounds = Bounds::within(gauge.as_ref().map_or(kernels_limit, Gauge::limit_bytes));
     let recovery = recovery(&config, &bounds);
     let _lock = store::open_dirs(&*recovery.vfs, &dirs, autocreate).map_err(unusable)?;
+    volume::admit(&config, &dirs)?;
     store_myid(&config)?;
     let recovered = recovery.run(clock::wall()).map_err(unusable)?;
     report(&recovered, started);

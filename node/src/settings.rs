@@ -208,6 +208,7 @@ pub fn election(config: &Config, resolver: &Resolver) -> ElectionNetSettings {
     let settings = &config.settings;
     ElectionNetSettings {
         me: own_sid(config),
+        own: config.own_spec().cloned(),
         listen_on_all_ips: settings.quorum_listen_on_all_ips,
         connect_timeout: duration_ms(settings.election_connect_timeout_ms),
         handshake_timeout: duration_ms(config.quorum_cnxn_timeout_ms()),

@@ -4,6 +4,7 @@ pub mod config;
 pub mod doctor;
 pub mod health;
 pub mod run;
+pub mod volume;
 pub mod zk_server;
 
 use std::path::PathBuf;

@@ -259,17 +259,15 @@ fn keys_without_effect_warn_once_unless_they_ask_for_what_happens_anyway() {
     )
     .check_warnings(&[]);
     standalone(
-        "forceSync=no\nreconfigEnabled=true\n\
+        "forceSync=no\n\
          nio.numWorkerThreads=4\nssl.keyStore.location=/k\nadmin.serverPort=8081",
     )
     .check_warnings(&[
         "key forceSync (zoo.cfg:3) has no effect here: nothing is acknowledged before it is on disk",
-        "key reconfigEnabled (zoo.cfg:4) has no effect here: members cannot be changed at run time yet; reconfig \
-             is answered as if it were false",
-        "key nio.numWorkerThreads (zoo.cfg:5) has no effect here: there are no such threads to count",
-        "key ssl.keyStore.location (zoo.cfg:6) has no effect here: TLS comes later, and nothing is encrypted \
+        "key nio.numWorkerThreads (zoo.cfg:4) has no effect here: there are no such threads to count",
+        "key ssl.keyStore.location (zoo.cfg:5) has no effect here: TLS comes later, and nothing is encrypted \
              until then",
-        "key admin.serverPort (zoo.cfg:7) has no effect here: there is no HTTP admin server yet",
+        "key admin.serverPort (zoo.cfg:6) has no effect here: there is no HTTP admin server yet",
     ]);
 }
 
@@ -558,4 +556,31 @@ proptest! {
         }
         let _ = Files::new(&text).with("myid", &myid).load();
     }
+}
+
+#[test]
+fn a_server_that_is_not_in_the_list_may_join() {
+    let list = format!("{ENSEMBLE}{SERVERS}reconfigEnabled=true\n");
+    let files = Files::new(&format!("{list}joinAs=zk7:2888:3888;2181\n")).with("myid", "7");
+    let config = files
+        .check_warnings(&["server 7 is not in the server list of zoo.cfg: it follows without a vote as \
+         zk7:2888:3888 (zoo.cfg:9) until a reconfiguration lets it in"]);
+    assert!(config.is_joining() && config.membership.servers.len() == 3);
+    assert_eq!(config.own_spec().unwrap().addresses[0].host, "zk7");
+    assert_eq!(config.quorum_listen(), [Listen { host: Some("zk7".to_owned()), port: 2888 }]);
+    // One seed is enough, and does not make a standalone server.
+    let alone = format!("{ENSEMBLE}server.1=zk1:2888:3888\nreconfigEnabled=true\njoinAs=zk7:2888:3888\n");
+    assert_eq!(Files::new(&alone).with("myid", "7").config().mode, Mode::Ensemble);
+    // A kept list says where it was when it was a member.
+    let kept = "server.7=old:2888:3888:observer;0.0.0.0:2181\nserver.1=zk1:2888:3888:participant";
+    let files = Files::new(&list).with("myid", "7").with("zoo.cfg.dynamic.100000005", kept);
+    assert_eq!(files.config().own_spec().unwrap().addresses[0].host, "old");
+    Files::new(&list)
+        .with("myid", "7")
+        .check_errors(&["zoo.cfg: does not list server 7, and nothing says under which address it may join. \
+         hint: set joinAs=<host>:2888:3888;2181"]);
+    Files::new(&format!("{list}joinAs=zk7:2888\n"))
+        .with("myid", "7")
+        .check_errors(&["zoo.cfg:9: joinAs: `zk7:2888` does not have the form <host>:<quorum port>:<election port>\
+         [:participant|observer][;[<client host>:]<client port>]: a port is missing"]);
 }

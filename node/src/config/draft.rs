@@ -17,7 +17,8 @@ use super::peers::Template;
 use super::problem::{Place, Report};
 use super::source::{self, Located};
 use super::{
-    Config, Implementation, LoadOptions, Mode, Settings, container, host_name, own_line, session_timeout_bounds_ms,
+    Config, Implementation, LoadOptions, Mode, Settings, container, host_name, joining, own_line,
+    session_timeout_bounds_ms,
 };
 
 /// The file's keys, each on its own right or wrong, before they are compared with each other.
@@ -117,6 +118,7 @@ impl Draft {
         self.require("dataDir", self.settings.data_dir.is_some(), "dataDir=/var/lib/zookeeper", report);
         let identity = self.identity(options, mode, &members, &list_place, report);
         let myid = identity.as_ref().map(|identity| identity.sid);
+        let joins = mode == Mode::Ensemble && self.join(environment, myid, &mut members, &list_place, report);
         self.compare_peer_type(myid, &members.membership, report);
         let client = self.client_address(mode, myid, &mut members, report);
         if mode == Mode::Ensemble {
@@ -124,6 +126,7 @@ impl Draft {
         }
         let peer_srv = container::peer_srv(environment, report);
         let (client, client_place) = client?;
+        let joining = myid.filter(|_| joins).and_then(|sid| members.membership.servers.remove(&sid));
         self.sources.servers = members.places;
         self.sources.list = Some(list_place);
         self.sources.client = Some(client_place);
@@ -134,11 +137,36 @@ impl Draft {
             mode,
             myid,
             membership: members.membership,
+            joining,
             client,
             identity,
             peer_srv,
             sources: self.sources,
         })
+    }
+
+    /// Gives a server that the list does not have a line of its own. Answers whether it has got one.
+    fn join(
+        &self,
+        environment: &Environment,
+        myid: Option<ServerId>,
+        members: &mut Members,
+        list: &Place,
+        report: &mut Report,
+    ) -> bool {
+        let is_unlisted = |sid: &ServerId| members.complete && !members.membership.is_member(*sid);
+        let Some(sid) = myid.filter(is_unlisted).filter(|_| self.settings.reconfig_enabled) else { return false };
+        let Some(data_dir) = self.settings.data_dir.as_deref() else { return false };
+        let around = joining::Around {
+            sid,
+            join_as: self.settings.join_as.as_deref().map(|line| (line, self.place_of("joinAs"))),
+            template: self.template.as_ref(),
+            file: self.file.as_deref(),
+            data_dir,
+            environment,
+            list,
+        };
+        joining::add(&around, members, report)
     }
 
     fn identity(
@@ -158,6 +186,7 @@ impl Draft {
             listed: &members.places,
             list,
             from_environment: self.file.is_none(),
+            may_join: self.settings.reconfig_enabled,
             ensemble: mode == Mode::Ensemble,
             extended_types: self.settings.extended_types_enabled,
         };
@@ -338,7 +367,9 @@ impl Draft {
             )),
             _ => {}
         }
-        if voters > 1 || !self.settings.standalone_enabled { Mode::Ensemble } else { Mode::Standalone }
+        // Whoever wants to join somebody is not alone.
+        let joins = self.settings.join_as.is_some() && self.settings.reconfig_enabled;
+        if voters > 1 || !self.settings.standalone_enabled || joins { Mode::Ensemble } else { Mode::Standalone }
     }
 
     /// `QuorumPeerConfig.setupPeerType`: the server list decides.

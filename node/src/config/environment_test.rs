@@ -436,3 +436,19 @@ proptest! {
         let _ = with(&variables).load();
     }
 }
+
+#[test]
+fn one_that_is_not_declared_may_join() {
+    let variables = |more: &[(&str, &str)]| {
+        let peers = [("ZOOKUBE_PEERS", PEERS), ("ZOOKUBE_REPLICAS", "3"), ("ZOO_CFG_EXTRA", "reconfigEnabled=true")];
+        with(&[&peers[..], more].concat()).config()
+    };
+    let config = variables(&[("HOST", "zk-4")]);
+    assert_eq!((config.mode, config.myid, config.is_joining()), (Mode::Ensemble, Some(ServerId(5)), true));
+    assert_eq!(config.membership.servers.len(), 3);
+    assert_eq!(config.own_spec().unwrap().to_string(), "zk-4.zk-headless:2888:3888:participant;0.0.0.0:2181");
+    let config = variables(&[("HOST", "zk-4"), ("ZOOKUBE_JOIN_AS", "other:2889:3889:observer;2191")]);
+    assert_eq!(config.own_spec().unwrap().to_string(), "other:2889:3889:observer;0.0.0.0:2191");
+    assert_eq!(config.client_listen().port, 2191);
+    assert!(!variables(&[("HOST", "zk-1")]).is_joining());
+}

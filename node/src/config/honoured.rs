@@ -8,7 +8,7 @@ use super::growth_limit::GrowthLimit;
 use super::keys::Standing::{self, Derived, Differs, Unset, Value as Is};
 use super::keys::{Disposition, Key, Section};
 use super::kind::{
-    COUNT, COUNT_OR_UNSET, DigestAlgorithm, Field, Kind, LONG, PORT, POSITIVE, SnapshotCompression, Value,
+    COUNT, COUNT_OR_UNSET, DigestAlgorithm, Field, Kind, LONG, PORT, POSITIVE, SnapshotCompression, Value, VolumePolicy,
 };
 
 /// A field starts as if its default had been written.
@@ -140,6 +140,8 @@ honoured! {
             "`false`: a single server runs as an ensemble of one";
         reconfig_enabled: bool = Is("false"), Kind::Boolean, "reconfigEnabled",
             "`true`: members can be changed at run time. All servers must have the same value";
+        join_as: Option<String> = Unset, Kind::Text, "joinAs",
+            "with `reconfigEnabled`: this server's line (`host:port:electionPort[:role][;clientPort]`) as long as the server list has none for it; it follows without a vote until it is let in. Our own key";
         dynamic_config_file: Option<PathBuf> = Unset, Kind::Path, "dynamicConfigFile",
             "the file with the `server.N`, `group.N` and `weight.N` keys; its name may end in a hexadecimal version";
         quorum_listen_on_all_ips: bool = Is("false"), Kind::Boolean, "quorumListenOnAllIPs",
@@ -181,6 +183,14 @@ honoured! {
             "how snapshots are written: `gz`, `snappy`, or plain if empty. All three can always be read";
         snapshot_trust_empty: bool = Is("false"), Kind::Boolean, "snapshot.trust.empty",
             "`true`: a log without any snapshot is accepted at the start. Meant for upgrades from 3.4 only";
+        volume_cluster_id: Option<String> = Unset, Kind::Text, "volume.clusterId",
+            "the ensemble to which the data directory belongs; it is stamped with that, and used for no other. Our own key";
+        volume_incarnation: i64 = Is("0"), COUNT, "volume.incarnation",
+            "raised each time a server of this id is let in anew: data of an earlier one is set aside, of a later one refused; 0 = not counted. Our own key";
+        volume_foreign: VolumePolicy = Is("refuse"), Kind::OneOf(VolumePolicy::WORDS), "volume.foreign",
+            "what is done with the data of another ensemble or server: no start, or it is moved aside and the server begins without data. Our own key";
+        volume_retired: VolumePolicy = Is("refuse"), Kind::OneOf(VolumePolicy::WORDS), "volume.retired",
+            "the same for the data of a server that was retired (`zookube-node volume retire`). Our own key";
         serialize_last_processed_zxid: bool = Is("true"), Kind::Boolean, "serializeLastProcessedZxid.enabled",
             "whether a snapshot ends with its last zxid (3.9)";
         digest_enabled: bool = Is("true"), Kind::Boolean, "digest.enabled",

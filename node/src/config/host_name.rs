@@ -34,6 +34,10 @@ pub(super) fn claim(question: &Question<'_>, report: &mut Report) -> Result<Opti
         return match template.fit(name) {
             Fit::No => Ok(None),
             Fit::Member(sid) => Ok(Some(claim(sid, format!(" (its ordinal plus {})", template.offset())))),
+            Fit::Beyond(ordinal) if question.may_join && ordinal + template.offset() > 0 => {
+                let sid = ServerId(i64::from(ordinal + template.offset()));
+                Ok(Some(claim(sid, format!(" (its ordinal plus {})", template.offset()))))
+            }
             Fit::Beyond(ordinal) => {
                 report.problem(
                     &place,

@@ -79,6 +79,8 @@ pub(super) struct Question<'a> {
     pub(super) list: &'a Place,
     /// Whether the environment takes the place of a file.
     pub(super) from_environment: bool,
+    /// Whether a server may be none of the list (`reconfigEnabled`).
+    pub(super) may_join: bool,
     /// Whether the server runs in an ensemble.
     pub(super) ensemble: bool,
     /// `extendedTypesEnabled`.
@@ -177,7 +179,8 @@ fn check(claim: &Claim, question: &Question<'_>, report: &mut Report) -> Option<
         return None;
     }
     let sid = ServerId(number);
-    if question.ensemble && !question.listed.contains_key(&sid) && !question.listed.is_empty() {
+    let is_listed = question.listed.contains_key(&sid) || question.listed.is_empty();
+    if question.ensemble && !question.may_join && !is_listed {
         report.problem(
             place,
             format_args!(

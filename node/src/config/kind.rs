@@ -171,6 +171,31 @@ impl Field for MemberRole {
     }
 }
 
+/// What is done with a data directory that this server should not go on with (`volume.foreign`, `volume.retired`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VolumePolicy {
+    /// The server does not start.
+    Refuse,
+    /// Its content is moved aside, and the server starts without data.
+    SetAside,
+}
+
+impl VolumePolicy {
+    /// The words of the two.
+    pub(super) const WORDS: &'static [&'static str] = &["refuse", "setAside"];
+}
+
+impl Field for VolumePolicy {
+    fn from_value(value: Value) -> Option<Self> {
+        let Value::Text(text) = value else { return None };
+        match text.as_str() {
+            "refuse" => Some(VolumePolicy::Refuse),
+            "setAside" => Some(VolumePolicy::SetAside),
+            _ => None,
+        }
+    }
+}
+
 /// How snapshot files are compressed (`snapshot.compression.method`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SnapshotCompression {

@@ -17,6 +17,7 @@ mod honoured;
 mod host_name;
 pub mod identity;
 mod inert;
+mod joining;
 mod jvm_flags;
 pub mod keys;
 pub mod kind;
@@ -39,7 +40,7 @@ pub use environment::Environment;
 pub use growth_limit::GrowthLimit;
 pub use honoured::Settings;
 pub use identity::Identity;
-pub use kind::{DigestAlgorithm, SnapshotCompression};
+pub use kind::{DigestAlgorithm, SnapshotCompression, VolumePolicy};
 pub use markdown::configuration_markdown;
 pub use problem::{ConfigError, Place, Problem, Warning};
 
@@ -118,6 +119,8 @@ pub struct Config {
     /// The server list; empty without `server.N` lines. This server's client address is filled in from the static file
     /// where its line has none.
     pub membership: Membership,
+    /// This server's line while the server list has none for it.
+    joining: Option<ServerSpec>,
     client: ClientAddress,
     data_dir: PathBuf,
     identity: Option<Identity>,
@@ -174,10 +177,16 @@ impl Config {
         self.peer_srv.as_deref()
     }
 
-    /// This server's line of the server list.
+    /// This server's line: of the server list, or as whom it wants to be let in.
     #[must_use]
     pub fn own_spec(&self) -> Option<&ServerSpec> {
-        self.membership.servers.get(&self.myid?)
+        self.membership.servers.get(&self.myid?).or(self.joining.as_ref())
+    }
+
+    /// Whether this server is no member of its ensemble: it follows without a vote until a reconfiguration lets it in.
+    #[must_use]
+    pub fn is_joining(&self) -> bool {
+        self.mode == Mode::Ensemble && self.myid.is_some_and(|sid| !self.membership.is_member(sid))
     }
 
     /// The role of this server; a standalone server counts as a participant.
@@ -293,6 +302,9 @@ impl Config {
     /// Goes by a later configuration of the ensemble than the one that was read. Where clients connect follows from it, unless
     /// only the static keys say so.
     pub fn set_membership(&mut self, membership: Membership) {
+        if let Some(sid) = self.myid.filter(|sid| !membership.is_member(*sid)) {
+            self.joining = self.membership.servers.remove(&sid).or(self.joining.take());
+        }
         self.membership = membership;
         if let Some(client) = self.own_spec().and_then(|spec| spec.client.clone()) {
             self.client = client;

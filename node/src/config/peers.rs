@@ -174,6 +174,12 @@ impl Template {
         format!("{}{role}{}", self.address, self.client).replace(ORDINAL, &ordinal.to_string())
     }
 
+    /// The line of a server that may or may not be declared; `None` below the first ordinal.
+    pub(super) fn line_of(&self, sid: ServerId) -> Option<String> {
+        let ordinal = u32::try_from(sid.0).ok()?.checked_sub(self.offset)?;
+        Some(self.line(ordinal))
+    }
+
     /// The server lines.
     pub(super) fn entries(&self) -> Vec<Located> {
         let entry = |ordinal: u32| Located {

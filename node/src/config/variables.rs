@@ -76,6 +76,9 @@ pub static VARIABLES: &[Variable] = &[
     key("ZOO_4LW_COMMANDS_WHITELIST", "4lw.commands.whitelist", None),
     key("ZOO_PORT", "clientPort", None),
     key("ZOOKUBE_MEMORY_GROWTH_LIMIT", "memory.growthLimit", None),
+    key("ZOOKUBE_JOIN_AS", "joinAs", None),
+    key("ZOOKUBE_CLUSTER_ID", "volume.clusterId", None),
+    key("ZOOKUBE_INCARNATION", "volume.incarnation", None),
     row(
         "ZOO_SERVERS",
         Effect::Declares,

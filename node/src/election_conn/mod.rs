@@ -38,7 +38,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use wire::ServerId;
 use wire::election::{Handshake, Notification};
 use zab::election::Reach;
-use zab::quorum::Membership;
+use zab::quorum::{Membership, ServerSpec};
 
 use crate::resolve::Resolver;
 use address::Address;
@@ -68,6 +68,8 @@ const _: () = assert!(RETRY_MS_MIN <= RETRY_MS_MAX);
 pub struct ElectionNetSettings {
     /// This server.
     pub me: ServerId,
+    /// Where it is while no membership says so.
+    pub own: Option<ServerSpec>,
     /// Listen on every address of this machine, not only on the configured one (`quorumListenOnAllIPs`).
     pub listen_on_all_ips: bool,
     /// The longest wait for a connection to open (`cnxTimeout`).
@@ -90,6 +92,7 @@ impl ElectionNetSettings {
     pub fn new(me: ServerId) -> ElectionNetSettings {
         ElectionNetSettings {
             me,
+            own: None,
             listen_on_all_ips: false,
             connect_timeout: Duration::from_secs(5),
             handshake_timeout: Duration::from_secs(10),
@@ -197,7 +200,7 @@ impl ElectionNet {
         membership: Membership,
         events: impl Fn(ElectionEvent) + Send + Sync + 'static,
     ) -> Result<ElectionNet, ElectionNetError> {
-        let own = own_addresses(settings.me, &[&membership])?;
+        let own = own_addresses(&settings, &[&membership])?;
         let listeners = listen::open(&settings, &own).await?;
         ElectionNet::on_listeners(listeners, settings, membership, events)
     }
@@ -335,7 +338,7 @@ impl Places {
     /// # Errors
     /// When no membership names this server.
     fn new(settings: &ElectionNetSettings, memberships: &[&Membership]) -> Result<Places, ElectionNetError> {
-        let own = own_addresses(settings.me, memberships)?;
+        let own = own_addresses(settings, memberships)?;
         Ok(Places::of_others(settings, memberships, own))
     }
 
@@ -343,24 +346,27 @@ impl Places {
     fn of_others(settings: &ElectionNetSettings, memberships: &[&Membership], own: Vec<Address>) -> Places {
         let mut others: BTreeMap<ServerId, Vec<Address>> = BTreeMap::new();
         for membership in memberships {
-            for &sid in membership.servers.keys().filter(|sid| **sid != settings.me) {
+            for (&sid, spec) in membership.servers.iter().filter(|(sid, _)| **sid != settings.me) {
                 let known = others.entry(sid).or_default();
-                known.extend(addresses(membership, sid).filter(|address| !known.contains(address)).collect::<Vec<_>>());
+                known.extend(addresses_of(spec).filter(|address| !known.contains(address)).collect::<Vec<_>>());
             }
         }
         Places { introduction: introduce(settings, &own), own, others }
     }
 }
 
-fn addresses(membership: &Membership, sid: ServerId) -> impl Iterator<Item = Address> {
-    let spec = membership.servers.get(&sid).into_iter();
-    spec.flat_map(|spec| &spec.addresses)
-        .map(|address| Address { host: address.host.clone(), port: address.election_port })
+fn addresses_of(spec: &ServerSpec) -> impl Iterator<Item = Address> {
+    spec.addresses.iter().map(|address| Address { host: address.host.clone(), port: address.election_port })
 }
 
-/// Where this server is, by the first membership that names it.
-fn own_addresses(me: ServerId, memberships: &[&Membership]) -> Result<Vec<Address>, ElectionNetError> {
-    let own = memberships.iter().map(|membership| addresses(membership, me).collect::<Vec<_>>());
+/// Where this server is, by the first membership that names it, else as whom it wants to join.
+fn own_addresses(
+    settings: &ElectionNetSettings,
+    memberships: &[&Membership],
+) -> Result<Vec<Address>, ElectionNetError> {
+    let me = settings.me;
+    let listed = memberships.iter().filter_map(|membership| membership.servers.get(&me));
+    let own = listed.chain(&settings.own).map(|spec| addresses_of(spec).collect::<Vec<_>>());
     own.into_iter().find(|own| !own.is_empty()).ok_or(ElectionNetError::NoOwnAddress { me })
 }
 

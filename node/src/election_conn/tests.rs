@@ -426,7 +426,7 @@ async fn ports_are_opened_as_configured() {
         let resolver = resolver.clone();
         let settings =
             ElectionNetSettings { listen_on_all_ips: all, resolver, ..ElectionNetSettings::new(ServerId(1)) };
-        let listeners = listen::open(&settings, &own_addresses(ServerId(1), &[&membership]).unwrap()).await.unwrap();
+        let listeners = listen::open(&settings, &own_addresses(&settings, &[&membership]).unwrap()).await.unwrap();
         let addresses: Vec<SocketAddr> = listeners.iter().map(|listener| listener.local_addr().unwrap()).collect();
         assert_eq!(addresses.len(), 1);
         let kind = if addresses[0].ip().is_unspecified() { "wildcard" } else { "configured" };

@@ -49,14 +49,7 @@ impl Changing {
     /// # Panics
     /// When its program cannot be started.
     pub fn start_new(&mut self, kind: ServerKind, id: u8, role: &'static str, members: &[u8]) {
-        let mut spec = ServerSpec::new(kind)
-            .set("tickTime", 1000)
-            .set("initLimit", 20)
-            .set("syncLimit", 10)
-            .set("reconfigEnabled", true)
-            .set("standaloneEnabled", false)
-            .set("skipACL", "yes");
-        spec.id = id;
+        let mut spec = self.spec(kind, id);
         self.roles.insert(id, role);
         for member in members.iter().chain((!members.contains(&id)).then_some(&id)) {
             let line = self.line(*member, self.roles.get(member).copied().unwrap_or("participant"));
@@ -66,6 +59,37 @@ impl Changing {
         let mut server = Server::prepare(spec, self.ports[&id]);
         server.start();
         self.servers.insert(id, server);
+    }
+
+    /// Starts a server with an empty disk that these members know nothing of, and that is not in its own list either: it waits
+    /// to be let in.
+    ///
+    /// # Panics
+    /// When its program cannot be started.
+    pub fn start_joining(&mut self, id: u8, members: &[u8]) {
+        let mut spec = self.spec(ServerKind::Zookube, id);
+        for member in members {
+            let line = self.line(*member, self.roles.get(member).copied().unwrap_or("participant"));
+            let (key, value) = line.split_once('=').expect("a line has a key");
+            spec = spec.set(key, value);
+        }
+        let own = self.line(id, "participant");
+        spec = spec.set("joinAs", own.split_once('=').expect("a line has a key").1);
+        let mut server = Server::prepare(spec, self.ports[&id]);
+        server.start();
+        self.servers.insert(id, server);
+    }
+
+    fn spec(&self, kind: ServerKind, id: u8) -> ServerSpec {
+        let mut spec = ServerSpec::new(kind)
+            .set("tickTime", 1000)
+            .set("initLimit", 20)
+            .set("syncLimit", 10)
+            .set("reconfigEnabled", true)
+            .set("standaloneEnabled", false)
+            .set("skipACL", "yes");
+        spec.id = id;
+        spec
     }
 
     /// The part a server has now.

@@ -15,8 +15,9 @@ use ensemble::changing::Changing;
 use ensemble::load::Load;
 use ensemble::tree;
 use support::ServerKind::{self, Apache38, Apache39, Zookube};
-use support::session::{Failure, Reconfig, Session};
-use support::words;
+use support::ensemble::Role;
+use support::session::{Failure, Mode, Reconfig, Session};
+use support::{wait, words};
 
 const LIMIT: Duration = Duration::from_secs(90);
 const WRITES: u64 = 40;
@@ -176,5 +177,91 @@ fn what_is_refused_changes_nothing() {
     refused(Reconfig { joining: Some(&absent), leaving: Some("1,2,3"), ..Reconfig::NOTHING }, -13);
     for id in 1..=3 {
         assert_eq!(config_of(&servers, id), before, "on server {id}");
+    }
+}
+
+/// The server says that it follows, and the configuration that it does not vote.
+fn assert_follows_without_a_vote(servers: &Changing, id: u8) {
+    wait::until("a server that is no member to follow", LIMIT, || (servers.role(id) == Role::Follower).then_some(()));
+    assert!(!config_of(servers, id).contains(&format!("server.{id}=")), "server {id} is a member");
+}
+
+#[test]
+fn who_is_in_no_list_waits_follows_and_is_let_in_without_a_restart() {
+    let mut servers = Changing::with_places(1..=4);
+    // Nobody is there yet: it waits.
+    servers.start_joining(4, &[1, 2, 3]);
+    for id in 1..=3 {
+        servers.start_new(Zookube, id, PARTICIPANT, &[1, 2, 3]);
+    }
+    servers.wait_settled(&[1, 2, 3]);
+    assert_follows_without_a_vote(&servers, 4);
+    let pid = servers.servers[&4].pid();
+    // Its vote does not count: with two of three members away, it and the third are no quorum.
+    let (gone, stays) = ([1, 2], [3]);
+    for id in gone {
+        servers.servers.get_mut(&id).expect("a member").kill_9();
+    }
+    wait::until("a server without a quorum to stop serving", LIMIT, || {
+        (servers.role(stays[0]) == Role::None && servers.role(4) == Role::None).then_some(())
+    });
+    for id in gone {
+        servers.servers.get_mut(&id).expect("a member").start();
+    }
+    servers.wait_settled(&[1, 2, 3, 4]);
+    servers.join(4, PARTICIPANT);
+    servers.wait_settled(&[1, 2, 3, 4]);
+    // Now it counts, and it can lead.
+    servers.leave(&[1, 2, 3]);
+    assert_eq!(servers.wait_settled(&[4]), 4);
+    assert_eq!(servers.servers[&4].pid(), pid, "it was not started again");
+}
+
+#[test]
+fn who_was_let_go_of_and_starts_again_follows_and_can_come_back() {
+    let mut servers = Changing::with_places(1..=3);
+    for id in 1..=3 {
+        servers.start_new(Zookube, id, PARTICIPANT, &[1, 2, 3]);
+    }
+    servers.wait_settled(&[1, 2, 3]);
+    servers.leave(&[2]);
+    let mut session = Session::open_any(&[servers.servers[&1].addr()], 30_000, LIMIT);
+    session.create("/while-it-was-away", b"", Mode::Persistent).expect("create");
+    servers.servers.get_mut(&2).expect("it was a member").terminate();
+    servers.servers.get_mut(&2).expect("it was a member").start();
+    assert_follows_without_a_vote(&servers, 2);
+    servers.join(2, PARTICIPANT);
+    servers.wait_settled(&[1, 2, 3]);
+    tree::assert_equal(&servers.addrs());
+}
+
+#[test]
+fn a_member_without_its_disk_does_not_vote_before_it_has_followed() {
+    let mut servers = Changing::with_places(1..=3);
+    for id in 1..=3 {
+        servers.start_new(Zookube, id, PARTICIPANT, &[1, 2, 3]);
+    }
+    servers.wait_settled(&[1, 2, 3]);
+    // Server 1 misses a write; 2 and 3 have it. 3 loses its disk, 2 is down: nobody is left who knows of the write.
+    servers.servers.get_mut(&1).expect("a member").kill_9();
+    servers.wait_settled(&[2, 3]);
+    let mut session = Session::open_any(&[servers.servers[&2].addr()], 30_000, LIMIT);
+    session.create("/acknowledged", b"", Mode::Persistent).expect("create");
+    for id in [2, 3] {
+        servers.servers.get_mut(&id).expect("a member").kill_9();
+    }
+    servers.start_new(Zookube, 3, PARTICIPANT, &[1, 2, 3]);
+    servers.servers.get_mut(&1).expect("a member").start();
+    wait::until("the server without data to say that it does not vote", LIMIT, || {
+        let log = std::fs::read_to_string(servers.servers[&3].log_file()).unwrap_or_default();
+        log.contains("this server has no data, and others have").then_some(())
+    });
+    assert_eq!((servers.role(1), servers.role(3)), (Role::None, Role::None));
+    servers.servers.get_mut(&2).expect("a member").start();
+    servers.wait_settled(&[1, 2, 3]);
+    for id in 1..=3 {
+        let mut session = Session::open_any(&[servers.servers[&id].addr()], 30_000, LIMIT);
+        session.sync().expect("sync");
+        session.get("/acknowledged").expect("what was acknowledged is there");
     }
 }
