@@ -51,14 +51,15 @@ impl ClientPort {
     ) {
         let Some(mut listener) = self.first(&internal).await else { return };
         loop {
+            let moved = async {
+                if places.changed().await.is_err() {
+                    // Nobody is left who could move it: a standalone server's stays for ever.
+                    std::future::pending::<()>().await;
+                }
+            };
             tokio::select! {
                 () = client_listener::accept(shared.clone(), listener) => return,
-                moved = places.changed() => {
-                    if moved.is_err() {
-                        // The driver has stopped, and with it this process.
-                        return;
-                    }
-                }
+                () = moved => {}
             }
             self.listen = places.borrow_and_update().clone();
             listener = self.again(&mut places).await;

@@ -71,7 +71,7 @@ fn code_of(refusal: &ReconfigRefusal) -> ErrorCode {
     match refusal {
         ReconfigRefusal::Version { .. } => ErrorCode::BadVersion,
         // What Apache does not expect it answers as unreadable.
-        ReconfigRefusal::Leaving(_) => ErrorCode::MarshallingError,
+        ReconfigRefusal::Id(_) | ReconfigRefusal::OnlyObservers { .. } => ErrorCode::MarshallingError,
         ReconfigRefusal::Groups
         | ReconfigRefusal::Joining(_)
         | ReconfigRefusal::Conflict { .. }

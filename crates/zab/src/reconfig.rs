@@ -19,9 +19,9 @@ pub enum ReconfigRefusal {
     /// Servers cannot join or leave one by one where groups decide.
     #[error("the ensemble has groups: name all members of the next configuration, with their groups")]
     Groups,
-    /// What is to leave is no server id. (Apache answers this as a request that it cannot read.)
+    /// What is to leave, or whose line is given, is no server id. (Apache answers this as a request that it cannot read.)
     #[error("`{0}` is not a server id")]
-    Leaving(String),
+    Id(String),
     /// What is to join is no server line.
     #[error(
         "`{0}` is not a server line: expected server.N=<host>:<quorum port>:<election port>[:role];[<host>:]<client port>"
@@ -40,6 +40,14 @@ pub enum ReconfigRefusal {
     /// The whole configuration as given cannot be read.
     #[error(transparent)]
     Members(#[from] MembershipError),
+    /// Observers are named and nobody for them to observe. (Apache does not expect that either.)
+    #[error("{observers} servers would observe and {voters} vote, which is too few for them to follow")]
+    OnlyObservers {
+        /// How many would observe.
+        observers: usize,
+        /// How many would vote.
+        voters: usize,
+    },
     /// Nobody, or too few, would vote.
     #[error("{voters} servers would vote, and at least {needed} must")]
     Voters {
@@ -67,7 +75,7 @@ pub fn next_membership(
         return Err(ReconfigRefusal::Version { expected: config_version, found: last.version });
     }
     let next = match members {
-        Some(members) => Membership::parse(&members.replace(',', "\n"))?,
+        Some(members) => all_anew(members, standalone_enabled)?,
         None if last.is_hierarchical() => return Err(ReconfigRefusal::Groups),
         None => joined_and_left(last, joining, leaving)?,
     };
@@ -79,6 +87,18 @@ pub fn next_membership(
     Ok(next)
 }
 
+/// The whole configuration (`QuorumPeerConfig.parseDynamicConfig`).
+fn all_anew(members: &str, standalone_enabled: bool) -> Result<Membership, ReconfigRefusal> {
+    let next = Membership::parse(&members.replace(',', "\n"))?;
+    let (voters, observers) = (next.voters().count(), next.observers().count());
+    let too_few = match voters {
+        0 => observers > 0 || !standalone_enabled,
+        1 => observers > 0 && standalone_enabled,
+        _ => false,
+    };
+    if too_few { Err(ReconfigRefusal::OnlyObservers { observers, voters }) } else { Ok(next) }
+}
+
 /// First the leaving go, then the joining come; one that is there already is replaced.
 fn joined_and_left(
     last: &Membership,
@@ -87,14 +107,15 @@ fn joined_and_left(
 ) -> Result<Membership, ReconfigRefusal> {
     let mut next = last.clone();
     for leaving in parts(leaving, ',') {
-        let sid = leaving.parse().map_err(|_| ReconfigRefusal::Leaving(leaving.to_owned()))?;
+        let sid = leaving.parse().map_err(|_| ReconfigRefusal::Id(leaving.to_owned()))?;
         next.servers.remove(&ServerId(sid));
     }
     for line in parts(joining, ',') {
         let wrong = || ReconfigRefusal::Joining(line.to_owned());
         let mut sides = parts(Some(line), '=');
         let (Some(key), Some(value), None) = (sides.next(), sides.next(), sides.next()) else { return Err(wrong()) };
-        let sid = key.rsplit('.').next().unwrap_or(key).parse().map_err(|_| wrong())?;
+        let sid = key.rsplit('.').next().unwrap_or(key);
+        let sid = sid.parse().map_err(|_| ReconfigRefusal::Id(sid.to_owned()))?;
         let sid = ServerId(sid);
         let spec = parse_server_line(value).map_err(|_| wrong())?;
         if spec.client.is_none() {

@@ -40,7 +40,7 @@ fn what_is_wrong_is_named() {
     };
     check("server.3=c:2888:3888", "", "not a server line");
     check("server.3", "", "not a server line");
-    check("server.x=c:1:2;3", "", "not a server line");
+    check("server.x=c:1:2;3", "", "`x` is not a server id");
     check("server.3=c:1:2;3=4", "", "not a server line");
     check("server.3=c:1:1;3", "", "not a server line");
     check("server.3=a:2888:1;2", "", "a:2888 of server.3 conflicts with the same of server.1");

@@ -70,7 +70,9 @@ fn body(request: &Request, dec: &mut Decoder<'_>, mask: &mut Mask) -> Result<Str
             if *op as i32 == 1 { path } else { format!("{path} {}", stat(dec, mask)?) }
         }
         Request::Exists { .. } | Request::SetData { .. } | Request::SetAcl { .. } => stat(dec, mask)?,
-        Request::GetData { .. } | Request::Reconfig { .. } => data_stat(dec, mask)?,
+        Request::Reconfig { .. } => config_stat(dec, mask)?,
+        Request::GetData { path, .. } if path.as_deref() == Some("/zookeeper/config") => config_stat(dec, mask)?,
+        Request::GetData { .. } => data_stat(dec, mask)?,
         Request::GetAcl { .. } => {
             let acls = (0..dec.count()?).map(|_| Ok(format!("{}:{}:{}", dec.int()?, dec.string()?, dec.string()?)));
             format!("{} {}", set(acls.collect::<Result<_, _>>()?), stat(dec, mask)?)
@@ -106,6 +108,15 @@ fn set(mut values: Vec<String>) -> String {
 
 fn stat(dec: &mut Decoder<'_>, mask: &mut Mask) -> Result<String, Malformed> {
     Ok(mask.stat(&dec.stat()?))
+}
+
+/// The configuration that a reconfig has led to. Apache's lines are in the order of a Java hash map, which depends on how the
+/// map came about.
+fn config_stat(dec: &mut Decoder<'_>, mask: &mut Mask) -> Result<String, Malformed> {
+    let text = dec.buffer()?.map(|text| String::from_utf8_lossy(text).into_owned());
+    let mut lines: Vec<&str> = text.iter().flat_map(|text| text.lines()).collect();
+    lines.sort_unstable();
+    Ok(format!("{} {}", mask.data(Some(lines.join("\n").as_bytes())), stat(dec, mask)?))
 }
 
 fn data_stat(dec: &mut Decoder<'_>, mask: &mut Mask) -> Result<String, Malformed> {

@@ -5,6 +5,7 @@ mod common;
 mod data;
 mod local_sessions;
 mod read_only;
+mod reconfig;
 mod sessions;
 mod watches;
 mod writes;
