@@ -13,10 +13,11 @@ use crate::link::{Link, Queued};
 use crate::outbox::Attached;
 use crate::reconfig::Reconfig;
 use crate::shared::Shared;
-use replica::{Action, CloseReason, Input};
-use std::collections::{HashMap, VecDeque};
+use replica::{Action, CloseReason, HandOverOutcome, Input};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use tokio::sync::oneshot;
 use tree::ConnId;
 use wire::{ServerId, SessionId};
 use zab::{LinkId, Proposal};
@@ -42,6 +43,9 @@ pub struct Hands {
     busy_links: Vec<Arc<Link>>,
     appends: Vec<Proposal>,
     own: VecDeque<Input>,
+    /// Who waits for what becomes of a hand-over, by the number of the question.
+    asked: BTreeMap<u64, oneshot::Sender<HandOverOutcome>>,
+    questions: u64,
     /// The link on which a snapshot arrived that is not durable yet: once it is, what the log holds beyond it belongs to a
     /// history that was given up. Forgotten with the link, because then the core drops the snapshot too.
     snapshot_from: Option<LinkId>,
@@ -76,6 +80,8 @@ impl Hands {
             busy_links: Vec::new(),
             appends: Vec::new(),
             own: VecDeque::new(),
+            asked: BTreeMap::new(),
+            questions: 0,
             snapshot_from: None,
         }
     }
@@ -145,6 +151,13 @@ impl Hands {
         self.snapshot_from = Some(link);
     }
 
+    /// Somebody waits for what becomes of a hand-over. Answers the number of the question.
+    pub fn expect_hand_over(&mut self, answer: oneshot::Sender<HandOverOutcome>) -> u64 {
+        self.questions += 1;
+        self.asked.insert(self.questions, answer);
+        self.questions
+    }
+
     fn remove_link(&mut self, link: LinkId) -> Option<Arc<Link>> {
         self.snapshot_from.take_if(|from| *from == link);
         self.links.remove(&link)
@@ -176,6 +189,12 @@ impl Hands {
                 self.disk_job(Job::SaveSnapshot(history));
             }
             Action::BackgroundSnapshot => self.disk_job(Job::BackgroundSnapshot),
+            Action::HandOverAnswer { id, outcome } => {
+                if let Some(answer) = self.asked.remove(&id) {
+                    // Whoever asked may have given up waiting.
+                    let _ = answer.send(outcome);
+                }
+            }
             Action::Stopped => {
                 self.flush_appends();
                 return Outcome::Stopped;

@@ -165,6 +165,10 @@ impl Driver {
                     self.step(Input::LinkGone { link, reason });
                 }
             }
+            Internal::HandOver { to, answer } => {
+                let id = self.hands.expect_hand_over(answer);
+                self.step(Input::HandOver { id, to });
+            }
             Internal::Halt { code, message } => crate::exit::halt(code, &message),
         }
     }

@@ -1,8 +1,9 @@
 //! The driver's queue for everything but clients: links, votes, the disk, signals.
 
 use crate::link::Link;
-use replica::Input;
+use replica::{HandOverOutcome, Input};
 use std::sync::Arc;
+use tokio::sync::oneshot;
 use wire::ServerId;
 use wire::quorum::QuorumPacket;
 use zab::LinkId;
@@ -36,6 +37,13 @@ pub enum Internal {
     LinkProgress(LinkId),
     /// A link is gone.
     LinkGone(LinkId, String),
+    /// An operator wants another server to lead.
+    HandOver {
+        /// Who; `None` leaves it to the leader.
+        to: Option<ServerId>,
+        /// Told what became of it.
+        answer: oneshot::Sender<HandOverOutcome>,
+    },
     /// Something happened after which the process cannot go on.
     Halt {
         /// The exit code.

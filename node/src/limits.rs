@@ -41,6 +41,8 @@ pub const MEMORY_EVERY: Duration = Duration::from_millis(250);
 pub const METRICS_CONNECTIONS_MAX: usize = 32;
 /// How long one of them may last, requests and pauses together.
 pub const METRICS_CONNECTION_LIFE: Duration = Duration::from_secs(120);
+/// How long a command waits for its answer: longer than a hand-over may last.
+pub const COMMAND_PATIENCE: Duration = Duration::from_secs(5);
 /// Pause between two attempts to bind it.
 pub const METRICS_BIND_PAUSE: Duration = Duration::from_secs(5);
 /// A core that has not moved for so long is stuck: with nothing to do it moves four times a second.

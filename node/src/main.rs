@@ -35,6 +35,8 @@ enum Command {
     Doctor(commands::doctor::DoctorArgs),
     /// Whose data a data directory holds.
     Volume(commands::volume::VolumeCommand),
+    /// Ask the leader on this machine to let another server lead. Exit code 0: it does.
+    HandOver(commands::hand_over::HandOverArgs),
     /// Run several servers on this machine, with a live table and a prompt.
     Lab(lab::LabArgs),
     /// Print the version.
@@ -103,6 +105,7 @@ fn perform(command: Command) -> Result<ExitCode> {
         Command::Health(arguments) => commands::health::run(&arguments),
         Command::Doctor(arguments) => commands::doctor::run(&arguments),
         Command::Volume(command) => commands::volume::run(&command),
+        Command::HandOver(arguments) => commands::hand_over::run(&arguments),
         Command::Lab(arguments) => lab::run(arguments),
         Command::Version => {
             println!("zookube-node {}", env!("CARGO_PKG_VERSION"));

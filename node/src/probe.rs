@@ -87,6 +87,14 @@ pub fn word(target: &Target, word: &'static str, within: Duration) -> Result<Str
     within_time(within, target, move |target, until| say(target, word, until))?
 }
 
+/// The whole answer to a request of text, up to the end of the connection.
+///
+/// # Errors
+/// When there is none within the time.
+pub fn exchange(target: &Target, request: String, within: Duration) -> Result<String, String> {
+    within_time(within, target, move |target, until| say(target, &request, until))?
+}
+
 /// Does the work on a thread that is left behind where it takes too long: a look-up of a name cannot be interrupted.
 fn within_time<T: Send + 'static>(
     within: Duration,

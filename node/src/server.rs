@@ -14,6 +14,7 @@ use crate::learner_conn::LinkNet;
 use crate::limits::{STOP_PATIENCE, STOP_POLL};
 use crate::membership_files::MembershipFiles;
 use crate::memory::{Bounds, Gauge};
+use crate::metrics::commands::Commands;
 use crate::reconfig::Reconfig;
 use crate::recovery::{Recovered, Recovery};
 use crate::resolve::Resolver;
@@ -122,7 +123,9 @@ async fn serve(config: Arc<Config>, cgroups: Cgroups, started: Instant) -> Resul
     if let Some(gauge) = gauge {
         tokio::spawn(memory::watch(gauge, shared.clone(), internal.clone()));
     }
-    metrics::start(&config, shared.clone());
+    let commands =
+        Commands { me: settings::own_sid(&config), from: config.settings.commands_from, internal: internal.clone() };
+    metrics::start(&config, shared.clone(), Some(commands));
     let stopped = spawn_driver(Driver::new(replica, hands, internal_inputs, client_inputs, tick))?;
     let accepting = tokio::spawn(client_port.serve(shared.clone(), internal.clone(), client_places));
     let signal = stop_order.given().await;

@@ -129,6 +129,9 @@ bugs! {
         "A DIFF begins one transaction too late.", "plausible";
     HistoryKeepsGap, "history-keeps-gap",
         "What a server got by SNAP leaves a gap in the history from which it later sends a DIFF.", "ZOOKEEPER-4925";
+    OfferForgotten, "offer-forgotten",
+        "A leader whose offer to its successor is not answered in time leads on and uses the offer's zxid again.",
+        "plausible";
 
     // zab: learner
     AckBeforeSync, "ack-before-sync",

@@ -128,7 +128,14 @@ pub enum Input {
     Memory(Memory),
     /// The time given by `next_deadline` has come.
     Deadline,
-    /// The process was asked to stop: let go of leadership, close every connection, say [`Action::Stopped`].
+    /// An operator wants another server to lead; [`Action::HandOverAnswer`] answers.
+    HandOver {
+        /// Names the answer.
+        id: u64,
+        /// Who is to lead; without it the voter that has acknowledged most.
+        to: Option<ServerId>,
+    },
+    /// The process was asked to stop: hand over leadership or let go of it, close every connection, say [`Action::Stopped`].
     Shutdown,
 }
 
@@ -252,7 +259,14 @@ pub enum Action {
     ConfigSeen(Membership),
     /// A configuration is in force: keep it, and go by its addresses, also by one's own.
     ConfigActivated(Membership),
-    /// The answer to [`Input::Shutdown`]: this server takes no further part; what was asked of the disk is still to be done.
+    /// The answer to [`Input::HandOver`].
+    HandOverAnswer {
+        /// Of which question.
+        id: u64,
+        /// What became of it.
+        outcome: HandOverOutcome,
+    },
+    /// The answer to [`Input::Shutdown`], not always of the same step: this server takes no further part; what was asked of the disk is still to be done.
     Stopped,
     /// The server cannot go on: end the process with this code and message.
     Halt {
@@ -260,6 +274,37 @@ pub enum Action {
         code: i32,
         /// What happened and what to do.
         message: String,
+    },
+}
+
+/// What became of a hand-over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HandOverOutcome {
+    /// This server leads no longer. Nobody holds more than the server named, which every quorum with it elects now.
+    HandedOver {
+        /// The target.
+        to: ServerId,
+    },
+    /// This server leads no longer, but the target was not known to hold more than the others: any of them may be elected.
+    SteppedDown {
+        /// The target.
+        to: ServerId,
+        /// What came in between.
+        reason: String,
+    },
+    /// This server leads on; what clients asked for meanwhile is done late.
+    GivenUp {
+        /// The target.
+        to: ServerId,
+        /// What it failed for.
+        reason: String,
+    },
+    /// Nothing was begun.
+    Refused {
+        /// Who leads, as far as this server knows.
+        leader: Option<ServerId>,
+        /// Why.
+        reason: String,
     },
 }
 

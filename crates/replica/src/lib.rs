@@ -7,6 +7,7 @@
 mod attach;
 mod conns;
 mod forward;
+mod hand_over;
 pub mod io;
 pub mod limits;
 mod local;
@@ -22,7 +23,7 @@ mod standalone;
 mod status;
 mod tracker;
 
-pub use io::{Action, CloseReason, Counters, Identities, Input, Memory, Now, ServingRole, Status};
+pub use io::{Action, CloseReason, Counters, HandOverOutcome, Identities, Input, Memory, Now, ServingRole, Status};
 pub use reconfig::config_in;
 pub use replica::{EventSink, Replica, SharedTree};
 pub use settings::{LocalSessions, Mode, Recovered, Settings};

@@ -14,3 +14,7 @@ pub const CLIENT_INPUTS_MAX: usize = 4096;
 pub const INTERNAL_INPUTS_MAX: usize = 16384;
 /// Inputs the driver takes in one batch.
 pub const INPUT_BATCH_MAX: usize = 1024;
+/// For how long a leader that is asked to hand over holds writes back, ms; a tick where that is less.
+pub const HAND_OVER_MS_MAX: i64 = 2000;
+/// The same for a leader that is to stop, ms: whoever has asked it to does not wait long.
+pub const HAND_OVER_TO_STOP_MS_MAX: i64 = 500;

@@ -1,6 +1,7 @@
 //! The whole interface of a server: [`Replica::step`] and what surrounds it.
 
 use crate::conns::Conns;
+use crate::hand_over::HandOver;
 use crate::io::{Action, Input, Now, ServingRole, Status};
 use crate::local::LocalTracker;
 use crate::read_only::ReadOnly;
@@ -86,6 +87,12 @@ pub struct Replica {
     /// Leader only: the epoch has no zxid left. The leadership ends with the next step, when what this one has proposed is on
     /// its way to the log: what a server has not begun to log it does not apply.
     pub(crate) used_up: bool,
+    /// Asked to stop, and not stopped yet.
+    pub(crate) stops: bool,
+    /// Leader only: another is about to lead.
+    pub(crate) hand_over: Option<HandOver>,
+    /// What a hand-over has held back, to be taken in now.
+    pub(crate) released: VecDeque<Input>,
     pub(crate) next_session: i64,
     pub(crate) reaper: Reaper,
     pub(crate) snapshots: SnapshotSchedule,
@@ -146,6 +153,9 @@ impl Replica {
             syncs: VecDeque::new(),
             revalidations: HashMap::new(),
             used_up: false,
+            stops: false,
+            hand_over: None,
+            released: VecDeque::new(),
             next_session: 0,
             received: None,
             events: Events::default(),
@@ -166,8 +176,23 @@ impl Replica {
         }
     }
 
-    /// Takes one input.
+    /// Takes one input, and what was held back until it came.
     pub fn step(&mut self, now: Now, input: Input, out: &mut Vec<Action>) {
+        self.step_one(now, input, out);
+        // The step that follows on the end of the epoch's zxids is another one: see `used_up`.
+        while !self.used_up
+            && let Some(input) = self.released.pop_front()
+        {
+            self.step_one(now, input, out);
+        }
+        self.finish_shutdown(out);
+    }
+
+    fn step_one(&mut self, now: Now, input: Input, out: &mut Vec<Action>) {
+        if self.is_held_back(&input) {
+            self.hold_back(input);
+            return;
+        }
         if self.used_up {
             self.step_down(now, "the epoch's transaction counter is used up".to_owned(), out);
         }
@@ -189,6 +214,7 @@ impl Replica {
             }
             Input::Memory(memory) => self.on_memory(memory),
             Input::Deadline => self.on_deadline(now, out),
+            Input::HandOver { id, to } => self.on_hand_over(now, id, to, out),
             Input::Shutdown => self.on_shutdown(now, out),
             Input::Packet { link, packet } if !self.holds_a_transaction(&packet) => {
                 // Logged, it would end this server now or at its next start: whoever sends it is given up instead.
@@ -226,8 +252,9 @@ impl Replica {
             Engine::Standalone(_) => None,
             Engine::Ensemble(peer) => peer.next_deadline(),
         };
-        let expiry = self.tracker.as_ref().and_then(SessionTracker::next_expiry);
-        let reap = self.tracker.as_ref().and_then(|_| self.reaper.next_deadline());
+        let proposer = self.tracker.as_ref().filter(|_| self.hand_over.is_none());
+        let expiry = proposer.and_then(SessionTracker::next_expiry);
+        let reap = proposer.and_then(|_| self.reaper.next_deadline());
         let local_expiry = self.local.as_ref().and_then(|local| local.sessions().next_expiry());
         [peer, expiry, local_expiry, reap, self.read_only.next_deadline()].into_iter().flatten().min()
     }
@@ -269,6 +296,8 @@ impl Replica {
     }
 
     fn on_deadline(&mut self, now: Now, out: &mut Vec<Action>) {
+        // A session is not expired for what was held back of it.
+        let may_propose = self.hand_over.is_none();
         if let Engine::Ensemble(peer) = &mut self.engine
             && peer.next_deadline().is_some_and(|deadline| deadline <= now.mono)
         {
@@ -276,19 +305,36 @@ impl Replica {
             peer.on_deadline(now.mono, &mut actions);
             self.perform(now, actions, out);
         }
-        self.expire_sessions(now, out);
-        self.reap(now, out);
+        if may_propose {
+            self.expire_sessions(now, out);
+            self.reap(now, out);
+        }
         self.expire_local_sessions(now, out);
         self.on_read_only_deadline(now, out);
     }
 
     fn on_shutdown(&mut self, now: Now, out: &mut Vec<Action>) {
         self.read_only = ReadOnly::Off;
+        self.stops = true;
+        if self.stops_after_hand_over(now, out) {
+            return;
+        }
         if let Engine::Ensemble(peer) = &mut self.engine {
             let mut actions = Vec::new();
             peer.shutdown(&mut actions);
             self.perform(now, actions, out);
         }
+    }
+
+    fn finish_shutdown(&mut self, out: &mut Vec<Action>) {
+        let is_there_yet = match &self.engine {
+            Engine::Standalone(_) => true,
+            Engine::Ensemble(peer) => peer.has_stopped(),
+        };
+        if !self.stops || !is_there_yet {
+            return;
+        }
+        self.stops = false;
         if self.serving.is_some() {
             self.stop_serving(out);
         }
@@ -370,6 +416,7 @@ impl Replica {
                 drop(tree);
                 self.begin_serving(now, serving_role(role), out);
             }
+            zab::Action::HandOverEnded { to, end } => self.on_hand_over_ended(to, end, out),
             zab::Action::Left(_) => {
                 self.sink.left();
                 self.received = None;

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "what is not there fails the test")]
 
+#[path = "pipeline/hand_over.rs"]
+mod hand_over;
 #[path = "pipeline/local_sessions.rs"]
 mod local_sessions;
 #[path = "pipeline/read_only.rs"]

@@ -1,6 +1,7 @@
 //! What the broadcast protocol asks of the server around it, in the order it must be started.
 
 use crate::election::ElectionAction;
+use crate::leading::HandOverEnd;
 use crate::quorum::Membership;
 use crate::types::{Epochs, LinkId, Proposal};
 use wire::quorum::QuorumPacket;
@@ -58,6 +59,13 @@ pub enum Action {
     Commit(Proposal),
     /// The epoch is established: serve in this role.
     Established(EstablishedRole, Epoch),
+    /// A hand-over has ended: from here on this server proposes again, or is about to leave.
+    HandOverEnded {
+        /// Who was to take over.
+        to: ServerId,
+        /// What became of it.
+        end: HandOverEnd,
+    },
     /// This server is no longer active: stop serving.
     Left(String),
     /// A packet that is not the protocol's own business: REQUEST, REVALIDATE, SYNC, PING.

@@ -11,6 +11,10 @@
 //! Every arrow but the last is also bounded by `initLimit`; a phase that takes longer, and a broadcast whose learners are no
 //! longer a quorum, ends the leadership. Each link goes through the stages of [`Stage`] on its own.
 
+mod hand_over;
+
+pub use hand_over::HandOverEnd;
+
 use crate::action::{Action, EstablishedRole};
 use crate::config::{Config, reconfiguration};
 use crate::history::History;
@@ -39,6 +43,28 @@ enum Phase {
     Synchronization { epoch: Epoch, acks: BTreeSet<ServerId> },
     /// Proposes.
     Broadcast { epoch: Epoch },
+}
+
+/// How far a hand-over has come; see `hand_over`.
+#[derive(Debug)]
+enum Step {
+    /// Waits until nothing is outstanding.
+    Draining { offer: Proposal },
+    /// The target alone was sent this proposal.
+    Offered { zxid: Zxid },
+    /// The target has logged it.
+    Accepted,
+}
+
+/// A hand-over that is under way.
+#[derive(Debug)]
+struct HandOver {
+    to: ServerId,
+    link: LinkId,
+    until: Millis,
+    /// Whether this server stops for good behind it.
+    stops: bool,
+    step: Step,
 }
 
 /// Counts of synchronizations sent, for metrics.
@@ -76,8 +102,9 @@ pub struct Leading {
     pending_syncs: VecDeque<(Zxid, LinkId)>,
     /// A member has accepted a later epoch than ours, from a leader that came to nothing.
     outbid: Option<(ServerId, Epoch)>,
-    /// Why this server leads no longer: a reconfiguration was committed that gives the ensemble to another.
+    /// Why this server leads no longer: a reconfiguration or a hand-over gives the ensemble to another.
     retired: Option<String>,
+    hand_over: Option<HandOver>,
     next_half_tick: Millis,
     half_ticks: u64,
     /// Synchronizations sent.
@@ -137,6 +164,7 @@ impl Leading {
             pending_syncs: VecDeque::new(),
             outbid: None,
             retired: None,
+            hand_over: None,
             next_half_tick: now.plus(timing.tick_ms / 2),
             half_ticks: 0,
             sync_counts: SyncCounts::default(),
@@ -228,7 +256,9 @@ impl Leading {
     /// When `on_deadline` is wanted.
     #[must_use]
     pub fn next_deadline(&self) -> Millis {
-        if self.is_broadcasting() { self.next_half_tick } else { self.next_half_tick.min(self.phase_deadline) }
+        let until = self.hand_over.as_ref().map_or(self.next_half_tick, |under_way| under_way.until);
+        let next = self.next_half_tick.min(until);
+        if self.is_broadcasting() { next } else { next.min(self.phase_deadline) }
     }
 
     // --- events --------------------------------------------------------------------------------------------------
@@ -278,6 +308,10 @@ impl Leading {
         let outcome = match (packet.kind, learner.stage) {
             (PacketType::FollowerInfo | PacketType::ObserverInfo, Stage::Connected) => self.on_info(link, &packet, out),
             (PacketType::AckEpoch, Stage::EpochSent) => self.on_ack_epoch(now, link, &packet, history, out),
+            (PacketType::Ack, _) if self.is_offer(link, packet.zxid) => {
+                self.on_offer_acknowledged();
+                Ok(())
+            }
             // Counting it would commit a later proposal that nobody has logged.
             (PacketType::Ack, _) if packet.zxid > self.last_proposed => {
                 Err(format!("ACK of {}, but the last proposal is {}", packet.zxid, self.last_proposed))
@@ -382,6 +416,7 @@ impl Leading {
     /// If the zxid is not the next one: our leader leaves no gap in an epoch (I1).
     pub fn propose(&mut self, now: Millis, proposal: Proposal, out: &mut Vec<Action>) {
         assert_eq!(Some(proposal.zxid), self.last_proposed.next(), "I1: a proposal continues {}", self.last_proposed);
+        assert!(self.hand_over.is_none(), "I1: the zxid {} is offered to the next leader", proposal.zxid);
         self.last_proposed = proposal.zxid;
         let packet = QuorumPacket::with_data(PacketType::Proposal, proposal.zxid, proposal.bytes.clone());
         for (&link, learner) in &mut self.links {

@@ -95,6 +95,12 @@ impl Learner {
         }
     }
 
+    /// Whether it holds everything that was sent to it since it acknowledged NEWLEADER.
+    #[must_use]
+    pub fn has_acknowledged_all(&self) -> bool {
+        self.unacked.is_none()
+    }
+
     /// Why it must be given up, if it must: nothing was heard for too long, or a proposal waits too long.
     #[must_use]
     pub fn silence(&self, now: Millis, sync_ms: i64) -> Option<String> {

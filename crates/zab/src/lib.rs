@@ -20,6 +20,6 @@ mod types;
 pub use action::{Action, EstablishedRole};
 pub use config::{Config, reconfiguration};
 pub use history::{HISTORY_BYTES_MAX, History};
-pub use leading::{Leading, SyncCounts};
+pub use leading::{HandOverEnd, Leading, SyncCounts};
 pub use peer::{Peer, PeerSettings, PeerStart};
 pub use types::{Epochs, LinkId, Proposal, Timing};

@@ -73,8 +73,8 @@ enum Role {
 
 /// A member of an ensemble.
 ///
-/// Events are the methods `on_*`, commands are [`propose`](Self::propose), [`sync`](Self::sync) and
-/// [`shutdown`](Self::shutdown), the rest are getters. Events and commands append to `out` what must be done, in order.
+/// Events are the methods `on_*`, commands are [`propose`](Self::propose), [`sync`](Self::sync),
+/// [`hand_over`](Self::hand_over) and [`shutdown`](Self::shutdown), the rest are getters. Events and commands append to `out` what must be done, in order.
 #[derive(Debug)]
 pub struct Peer {
     settings: PeerSettings,
@@ -426,6 +426,34 @@ impl Peer {
         self.event(now, out, |_, _| Err(reason));
     }
 
+    /// Begins to hand the leadership to the voter that [`Leading::hand_over_target`] has named; [`Action::HandOverEnded`] tells
+    /// what became of it, `until` at the latest. Until then nothing may be proposed. `offer` is a transaction without effect with
+    /// [`next_zxid`](Self::next_zxid).
+    ///
+    /// # Panics
+    /// If this server does not lead, or the target is not in sync.
+    pub fn hand_over(&mut self, now: Millis, to: ServerId, offer: Proposal, until: Millis, out: &mut Vec<Action>) {
+        self.event(now, out, |peer, _| {
+            match &mut peer.role {
+                Role::Leading(leading) => leading.begin_hand_over(to, offer, until),
+                other => panic!("only a leader hands over, not {other:?}"),
+            }
+            Ok(())
+        });
+    }
+
+    /// As [`shutdown`](Self::shutdown), once the hand-over that is under way has ended, `until` at the latest. Answers whether
+    /// there is one; without one nothing is done.
+    pub fn shutdown_after_hand_over(&mut self, until: Millis) -> bool {
+        if let Role::Leading(leading) = &mut self.role { leading.stop_after_hand_over(until) } else { false }
+    }
+
+    /// Whether this server has left the ensemble for good.
+    #[must_use]
+    pub fn has_stopped(&self) -> bool {
+        matches!(self.role, Role::Stopped)
+    }
+
     /// Leaves the ensemble for good: every link is closed, so that the others elect at once.
     pub fn shutdown(&mut self, out: &mut Vec<Action>) {
         // Whoever starts again reads it anyway.
@@ -446,6 +474,9 @@ impl Peer {
     ) {
         let start = out.len();
         let mut outcome = run(self, out);
+        if let Role::Leading(leading) = &mut self.role {
+            leading.pursue_hand_over(now, out);
+        }
         self.note(&out[start..]);
         if let Some(reason) = self.leading().and_then(Leading::retired) {
             outcome = outcome.and(Err(reason.to_owned()));
@@ -585,7 +616,9 @@ impl Peer {
     }
 
     fn leave(&mut self, reason: String, out: &mut Vec<Action>) {
-        let logged = match std::mem::replace(&mut self.role, Role::Settling) {
+        let stops = self.leading().is_some_and(Leading::stops_after_hand_over);
+        let next = if stops { Role::Stopped } else { Role::Settling };
+        let logged = match std::mem::replace(&mut self.role, next) {
             Role::Leading(mut leading) => {
                 let SyncCounts { diffs, truncs, snaps } = leading.sync_counts;
                 self.past_syncs.diffs += diffs;
@@ -593,6 +626,9 @@ impl Peer {
                 self.past_syncs.snaps += snaps;
                 self.outbid = self.outbid.max(leading.outbid());
                 tracing::info!(reason, "no longer LEADING");
+                if let Some((to, end)) = leading.hand_over_end(&reason) {
+                    out.push(Action::HandOverEnded { to, end });
+                }
                 out.push(Action::Left(reason.clone()));
                 out.push(Action::StopListening);
                 for link in leading.links() {

@@ -2,6 +2,7 @@
 
 pub mod config;
 pub mod doctor;
+pub mod hand_over;
 pub mod health;
 pub mod run;
 pub mod volume;

@@ -8,7 +8,8 @@ use super::growth_limit::GrowthLimit;
 use super::keys::Standing::{self, Derived, Differs, Unset, Value as Is};
 use super::keys::{Disposition, Key, Section};
 use super::kind::{
-    COUNT, COUNT_OR_UNSET, DigestAlgorithm, Field, Kind, LONG, PORT, POSITIVE, SnapshotCompression, Value, VolumePolicy,
+    COUNT, COUNT_OR_UNSET, CommandsFrom, DigestAlgorithm, Field, Kind, LONG, PORT, POSITIVE, SnapshotCompression,
+    Value, VolumePolicy,
 };
 
 /// A field starts as if its default had been written.
@@ -237,6 +238,8 @@ honoured! {
             "the address that port is bound to";
         metrics_port: u16 = Is("7000"), PORT, "metricsProvider.httpPort",
             "its number";
+        commands_from: CommandsFrom = Is("loopback"), Kind::OneOf(&["loopback", "any", "none"]), "admin.commandsFrom",
+            "from where that port takes commands such as `POST /commands/hand_over`: from this machine, from anywhere, from nowhere. Our own key";
     }
 }
 

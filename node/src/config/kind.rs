@@ -242,6 +242,29 @@ impl Field for DigestAlgorithm {
     }
 }
 
+/// From where commands on the metrics port are taken (`admin.commandsFrom`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CommandsFrom {
+    /// From this machine, through its loopback interface.
+    Loopback,
+    /// From wherever the port can be reached.
+    Any,
+    /// From nowhere.
+    None,
+}
+
+impl Field for CommandsFrom {
+    fn from_value(value: Value) -> Option<Self> {
+        let Value::Text(text) = value else { return None };
+        match text.as_str() {
+            "loopback" => Some(CommandsFrom::Loopback),
+            "any" => Some(CommandsFrom::Any),
+            "none" => Some(CommandsFrom::None),
+            _ => None,
+        }
+    }
+}
+
 impl Field for GrowthLimit {
     fn from_value(value: Value) -> Option<Self> {
         if let Value::Text(text) = value { GrowthLimit::parse(&text).ok() } else { None }

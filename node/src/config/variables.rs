@@ -79,6 +79,7 @@ pub static VARIABLES: &[Variable] = &[
     key("ZOOKUBE_JOIN_AS", "joinAs", None),
     key("ZOOKUBE_CLUSTER_ID", "volume.clusterId", None),
     key("ZOOKUBE_INCARNATION", "volume.incarnation", None),
+    key("ZOOKUBE_COMMANDS_FROM", "admin.commandsFrom", None),
     row(
         "ZOO_SERVERS",
         Effect::Declares,

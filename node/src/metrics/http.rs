@@ -1,26 +1,32 @@
-//! The HTTP side: three pages, a bounded number of connections, a bounded life for each.
+//! The HTTP side: a few pages, a bounded number of connections, a bounded life for each.
 
+use super::commands::{self, Commands};
 use super::{Source, text};
 use crate::client_listener::{self, Place};
 use crate::limits::{
     ACCEPT_PAUSE, LISTEN_BACKLOG, METRICS_BIND_PAUSE, METRICS_CONNECTION_LIFE, METRICS_CONNECTIONS_MAX,
 };
 use crate::resolve::Resolver;
-use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
+/// Who has sent a request.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Caller(pub SocketAddr);
+
 /// Binds the port, however long that takes, and serves it for ever.
-pub(super) async fn publish(host: String, port: u16, source: Arc<dyn Source>) {
+pub(super) async fn publish(host: String, port: u16, source: Arc<dyn Source>, commands: Option<Arc<Commands>>) {
     let mut warned = false;
     let listener = loop {
         match bind(&host, port).await {
@@ -36,7 +42,8 @@ pub(super) async fn publish(host: String, port: u16, source: Arc<dyn Source>) {
         tokio::time::sleep(METRICS_BIND_PAUSE).await;
     };
     tracing::info!(address = %host, port, "publish metrics");
-    serve(listener, pages(source)).await;
+    let pages = pages(source).merge(commands.map(commands::pages).unwrap_or_default());
+    serve(listener, pages).await;
 }
 
 async fn bind(host: &str, port: u16) -> io::Result<TcpListener> {
@@ -90,15 +97,15 @@ async fn ask<T: Send + 'static>(
 async fn serve(listener: TcpListener, pages: Router) {
     let places = Arc::new(Semaphore::new(METRICS_CONNECTIONS_MAX));
     while let Ok(place) = places.clone().acquire_owned().await {
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
+        let (stream, caller) = match listener.accept().await {
+            Ok(accepted) => accepted,
             Err(error) => {
                 tracing::debug!(%error, "accept on the metrics port");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
             }
         };
-        let service = TowerToHyperService::new(pages.clone());
+        let service = TowerToHyperService::new(pages.clone().layer(Extension(Caller(caller))));
         tokio::spawn(async move {
             let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
             if let Ok(Err(error)) = tokio::time::timeout(METRICS_CONNECTION_LIFE, connection).await {

@@ -1,8 +1,9 @@
 //! The metrics port (`metricsProvider.httpPort`): `/metrics` for Prometheus, `/livez` and `/readyz` for whoever restarts
-//! processes and routes clients.
+//! processes and routes clients, and [`commands`].
 //!
 //! [`text`] writes the exposition format, `http` serves it, [`Source`] is what differs between our engine and Apache's.
 
+pub mod commands;
 mod http;
 pub mod text;
 
@@ -10,6 +11,7 @@ use crate::config::Config;
 use crate::four_letter;
 use crate::limits::CORE_SILENT_MS_MAX;
 use crate::shared::Shared;
+use commands::Commands;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -69,10 +71,11 @@ pub fn address(config: &Config) -> Option<(&str, u16)> {
     published.then_some((settings.metrics_host.as_str(), settings.metrics_port))
 }
 
-/// Opens the port in the background, where one is configured. A server that cannot publish its metrics serves all the same.
-pub fn start(config: &Config, source: Arc<dyn Source>) {
+/// Opens the port in the background, where one is configured. A server that cannot publish its metrics serves all the same. An
+/// engine without commands of ours takes none.
+pub fn start(config: &Config, source: Arc<dyn Source>, commands: Option<Commands>) {
     if let Some((host, port)) = address(config) {
-        tokio::spawn(http::publish(host.to_owned(), port, source));
+        tokio::spawn(http::publish(host.to_owned(), port, source, commands.map(Arc::new)));
     }
 }
 

@@ -6,7 +6,7 @@ use crate::observe::Observation;
 use wire::ServerId;
 
 /// Looks at the content of everything that is applied, also before it counts as delivered, and compares it with what
-/// leaders handed to their own logs as their own proposals.
+/// leaders handed to their own logs as their own proposals, or offered to their successors.
 #[derive(Default)]
 pub struct Integrity {
     /// By transaction: whether a leader proposed it.
@@ -31,7 +31,7 @@ impl Invariant for Integrity {
 
     fn observe(&mut self, seen: &Observation<'_>, model: &Model) -> Result<(), String> {
         match (seen, model.txn()) {
-            (Observation::Appended { own: true, .. }, Some(no)) => {
+            (Observation::Appended { own: true, .. } | Observation::Offered { .. }, Some(no)) => {
                 if self.broadcast.len() <= no.index() {
                     self.broadcast.resize(no.index() + 1, false);
                 }

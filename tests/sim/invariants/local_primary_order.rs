@@ -24,7 +24,7 @@ impl Invariant for LocalPrimaryOrder {
 
     fn observe(&mut self, seen: &Observation<'_>, model: &Model) -> Result<(), String> {
         match (seen, model.txn()) {
-            (Observation::Appended { server, own: true, .. }, Some(no)) => {
+            (Observation::Appended { server, own: true, .. } | Observation::Offered { server, .. }, Some(no)) => {
                 self.before.resize(model.txn_count(), None);
                 self.before[no.index()] = self.last.insert(*server, no);
             }

@@ -21,6 +21,7 @@ const HINTS: &[(Bug, u64)] = &[
     (Bug::EmptyServerVotes, 156),
     (Bug::LeadsWithoutQuorum, 32),
     (Bug::HistoryKeepsGap, 226),
+    (Bug::OfferForgotten, 39),
     (Bug::AcceptedEpochNotSaved, 14),
     (Bug::TruncSkipped, 61),
     (Bug::SyncAppliesUncommitted, 135),

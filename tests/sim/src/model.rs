@@ -239,7 +239,9 @@ impl Model {
         (self.txn, self.delivered) = (None, None);
         self.given_up.clear();
         match *seen {
-            Observation::Appended { proposal, .. } => self.txn = Some(self.ledger.proposal(proposal)?),
+            Observation::Appended { proposal, .. } | Observation::Offered { proposal, .. } => {
+                self.txn = Some(self.ledger.proposal(proposal)?);
+            }
             Observation::Applied { server, entry, .. } => return self.applied(server, entry),
             Observation::Serving { server, role, epoch, .. } => {
                 return self.serving(server, Service { role, epoch, since_us: now_us });

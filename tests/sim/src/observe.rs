@@ -56,6 +56,13 @@ pub enum Observation<'a> {
         /// Whether it is this server's own proposal: it leads (or stands alone).
         own: bool,
     },
+    /// A leader sent a proposal to the one that is to lead next, and to nobody else.
+    Offered {
+        /// The leader.
+        server: ServerId,
+        /// The transaction.
+        proposal: &'a Proposal,
+    },
     /// A server's log is on disk up to here.
     Synced {
         /// Which.
@@ -262,6 +269,9 @@ impl std::fmt::Display for Observation<'_> {
             Observation::Wiped { server } => write!(f, "server {server} gets an empty disk"),
             Observation::Appended { server, proposal, own } => {
                 write!(f, "server {server} appends {}{}", proposal.zxid, if *own { ", its own" } else { "" })
+            }
+            Observation::Offered { server, proposal } => {
+                write!(f, "server {server} offers {} to its successor", proposal.zxid)
             }
             Observation::Synced { server, upto } => write!(f, "server {server} has synced up to {upto}"),
             Observation::EpochsSaved { server, epochs } => write!(

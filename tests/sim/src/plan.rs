@@ -56,6 +56,10 @@ pub enum Fault {
     Pause,
     /// A wall clock jumps.
     ClockJump,
+    /// A leader is asked to hand over.
+    HandOver,
+    /// A server is asked to stop, and starts again.
+    Stop,
 }
 
 impl Fault {
@@ -78,6 +82,8 @@ impl Fault {
         (Fault::DiskReplaced, "disk-replaced"),
         (Fault::Pause, "pause"),
         (Fault::ClockJump, "clock-jump"),
+        (Fault::HandOver, "hand-over"),
+        (Fault::Stop, "stop"),
     ];
 
     /// The name on the command line.

@@ -75,6 +75,10 @@ pub enum ServerEvent {
     Background,
     /// A link sends on.
     Pump(LinkId),
+    /// An operator wants another to lead.
+    HandOver(Option<ServerId>),
+    /// It is asked to stop.
+    Stop,
 }
 
 /// What a server does to the world.
@@ -96,6 +100,8 @@ pub enum Effect {
     After(i64, ServerEvent),
     /// The process ends.
     Dead(String),
+    /// The process ends as it was asked to.
+    Stopped,
 }
 
 /// How a server's clocks differ from the world's.
@@ -178,6 +184,8 @@ pub struct Server {
     snapshot_from: Option<LinkId>,
     source: Arc<Mutex<Option<(ServerId, Zxid)>>>,
     appends: Vec<Proposal>,
+    /// The last transaction that it was to log. A leader's proposals beyond it are offers to its successor.
+    last_appended: Zxid,
     actions: Vec<Action>,
     client_inputs: VecDeque<ClientInput>,
     taking_clients: bool,
@@ -253,6 +261,7 @@ impl Server {
             snapshot_from: None,
             source,
             appends: Vec::new(),
+            last_appended: last,
             actions: Vec::new(),
             client_inputs: VecDeque::new(),
             taking_clients: false,
@@ -343,6 +352,8 @@ impl Server {
             ServerEvent::Disk => self.on_disk(),
             ServerEvent::Background => self.on_background(),
             ServerEvent::Pump(link) => self.pump(link),
+            ServerEvent::HandOver(to) => self.step(Input::HandOver { id: 0, to }),
+            ServerEvent::Stop => self.step(Input::Shutdown),
         }
         self.end_batch();
         std::mem::take(&mut self.effects)

@@ -9,6 +9,7 @@
 pub mod client;
 pub mod ensemble;
 pub mod external;
+pub mod http;
 pub mod jute;
 pub mod ports;
 pub mod prerequisites;

@@ -23,6 +23,8 @@ pub enum Contender {
     Ours,
     /// Apache ZooKeeper 3.9.5.
     Apache,
+    /// One server of Apache's, the others ours.
+    Mixed,
     /// The TCP echo.
     Echo,
 }
@@ -33,6 +35,7 @@ impl Contender {
         match self {
             Contender::Ours => "ours",
             Contender::Apache => "apache",
+            Contender::Mixed => "mixed",
             Contender::Echo => "echo",
         }
     }
@@ -61,6 +64,7 @@ pub struct Workshop {
 pub struct Server {
     contender: Contender,
     addr: SocketAddr,
+    http: SocketAddr,
     dir: PathBuf,
     process: Option<process::Guard>,
 }
@@ -95,32 +99,50 @@ impl Workshop {
     /// # Errors
     /// When the disk refuses.
     pub fn prepare(&self, contender: Contender, count: usize, name: &str) -> Result<Vec<Server>> {
-        let members: Vec<[u16; 3]> = (0..count).map(|_| std::array::from_fn(|_| ports::free_port())).collect();
+        let members: Vec<[u16; 4]> = (0..count).map(|_| std::array::from_fn(|_| ports::free_port())).collect();
         let mut lines = String::new();
         if count > 1 {
-            for (index, [_, quorum, election]) in members.iter().enumerate() {
+            for (index, [_, quorum, election, _]) in members.iter().enumerate() {
                 lines.push_str(&format!("server.{}=127.0.0.1:{quorum}:{election}\n", index + 1));
             }
         }
         let mut servers = Vec::with_capacity(count);
-        for (index, [client, ..]) in members.iter().enumerate() {
+        for (index, [client, .., http]) in members.iter().enumerate() {
+            let contender = if contender == Contender::Mixed { mixed(index) } else { contender };
             let dir = self.dir.path().join(format!("{name}-{}-{}", contender.name(), index + 1));
             let data = dir.join("data");
             fs::create_dir_all(&data).with_context(|| format!("create {}", data.display()))?;
             fs::write(data.join("myid"), format!("{}\n", index + 1))?;
-            fs::write(dir.join("zoo.cfg"), zoo_cfg(&data, *client, &lines))?;
+            fs::write(dir.join("zoo.cfg"), zoo_cfg(&data, *client, &lines, commands(contender, count, *http)))?;
             let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, *client));
-            servers.push(Server { contender, addr, dir, process: None });
+            let http = SocketAddr::from((Ipv4Addr::LOCALHOST, *http));
+            servers.push(Server { contender, addr, http, dir, process: None });
         }
         Ok(servers)
     }
 }
 
-/// The same for both. snapCount, preAllocSize and forceSync (yes) are left at Apache's defaults.
-fn zoo_cfg(data: &Path, client_port: u16, members: &str) -> String {
+/// Who a server of a mixed ensemble is. The first one is Apache's, so that one of ours leads when all start.
+fn mixed(index: usize) -> Contender {
+    if index == 0 { Contender::Apache } else { Contender::Ours }
+}
+
+/// Where ours takes commands, in an ensemble.
+fn commands(contender: Contender, count: usize, port: u16) -> String {
+    if contender != Contender::Ours || count == 1 {
+        return String::new();
+    }
+    format!(
+        "metricsProvider.className=org.apache.zookeeper.metrics.prometheus.PrometheusMetricsProvider\n\
+         metricsProvider.httpHost=127.0.0.1\nmetricsProvider.httpPort={port}\n"
+    )
+}
+
+/// The same for both but for where ours takes commands. snapCount, preAllocSize and forceSync (yes) are left at Apache's defaults.
+fn zoo_cfg(data: &Path, client_port: u16, members: &str, more: String) -> String {
     format!(
         "tickTime=2000\ninitLimit=10\nsyncLimit=5\nmaxClientCnxns=0\ndataDir={}\nclientPort={client_port}\n\
-         clientPortAddress=127.0.0.1\nadmin.enableServer=false\n4lw.commands.whitelist=*\n{members}",
+         clientPortAddress=127.0.0.1\nadmin.enableServer=false\n4lw.commands.whitelist=*\n{members}{more}",
         data.display()
     )
 }
@@ -161,7 +183,7 @@ impl Server {
                 command.arg("org.apache.zookeeper.server.quorum.QuorumPeerMain").arg(config);
                 command
             }
-            Contender::Echo => {
+            Contender::Echo | Contender::Mixed => {
                 let mut command = command(std::env::current_exe()?.as_os_str());
                 command.args(["bench", echo::WORD, &self.addr.port().to_string()]);
                 command
@@ -180,7 +202,7 @@ impl Server {
     fn wait_serving(&mut self) -> Result<()> {
         self.wait_for(Duration::from_millis(20), |addr, contender| match contender {
             Contender::Echo => std::net::TcpStream::connect(addr).is_ok(),
-            Contender::Ours | Contender::Apache => words::srvr_field(addr, "Mode").is_some(),
+            _ => words::srvr_field(addr, "Mode").is_some(),
         })
     }
 
@@ -200,6 +222,34 @@ impl Server {
             }
             std::thread::sleep(pause);
         }
+        Ok(())
+    }
+
+    /// Whose server it is; never mixed.
+    pub fn contender(&self) -> Contender {
+        self.contender
+    }
+
+    /// Where a server of ours takes commands.
+    pub fn http(&self) -> SocketAddr {
+        self.http
+    }
+
+    /// SIGTERM, and waits for the end.
+    ///
+    /// # Errors
+    /// When it is down, or does not end in time.
+    pub fn terminate(&mut self) -> Result<()> {
+        let process = self.process.as_mut().context("the server is down")?;
+        process.signal(rustix::process::Signal::TERM);
+        let deadline = Instant::now() + START_PATIENCE;
+        while process.is_alive() {
+            if Instant::now() > deadline {
+                bail!("{} at {} does not end after SIGTERM", self.contender.name(), self.addr);
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        self.process = None;
         Ok(())
     }
 

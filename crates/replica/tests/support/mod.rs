@@ -3,7 +3,8 @@
 use bytes::{Buf, Bytes, BytesMut};
 use parking_lot::{Mutex, RwLock};
 use replica::{
-    Action, EventSink, GrowthRoom, Input, LocalSessions, Memory, Mode, Now, Recovered, Replica, Settings, SharedTree,
+    Action, EventSink, GrowthRoom, HandOverOutcome, Input, LocalSessions, Memory, Mode, Now, Recovered, Replica,
+    Settings, SharedTree,
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -76,6 +77,10 @@ pub struct World {
     next_conn: u64,
     /// Dials to servers that do not listen yet, with the tries left.
     dials: Vec<(ServerId, LinkId, ServerId, u32)>,
+    /// What became of hand-overs, by the number of the question.
+    pub answers: Vec<(u64, HandOverOutcome)>,
+    /// Servers that were asked to stop and have done so.
+    pub stopped: BTreeSet<ServerId>,
     /// Servers whose disk does not answer.
     pub stalled_disks: BTreeSet<ServerId>,
     /// How many transactions an epoch has.
@@ -149,6 +154,8 @@ impl World {
             next_link: 0,
             next_conn: 0,
             dials: Vec::new(),
+            answers: Vec::new(),
+            stopped: BTreeSet::new(),
             stalled_disks: BTreeSet::new(),
             counter_max,
             read_only_after_ms,
@@ -353,7 +360,9 @@ impl World {
                 }
                 Action::CloseLink(link) => self.cut((sid, link)),
                 Action::Halt { message, .. } => panic!("server {sid} halts: {message}"),
-                Action::ConnectElection | Action::BackgroundSnapshot | Action::Stopped => {}
+                Action::HandOverAnswer { id, outcome } => self.answers.push((id, outcome)),
+                Action::Stopped => drop(self.stopped.insert(sid)),
+                Action::ConnectElection | Action::BackgroundSnapshot => {}
             }
         }
     }
@@ -406,6 +415,24 @@ impl World {
         self.servers[&ServerId(sid)].connected[&conn]
     }
 
+    /// A client's connection ends.
+    pub fn leave(&mut self, sid: i64, conn: ConnId) {
+        self.input(ServerId(sid), Input::ConnGone(conn));
+        self.drain();
+    }
+
+    /// An operator wants another server to lead.
+    pub fn hand_over(&mut self, sid: i64, id: u64, to: Option<i64>) {
+        self.input(ServerId(sid), Input::HandOver { id, to: to.map(ServerId) });
+        self.drain();
+    }
+
+    /// A process is asked to stop; it goes on until it is killed.
+    pub fn shut_down(&mut self, sid: i64) {
+        self.input(ServerId(sid), Input::Shutdown);
+        self.drain();
+    }
+
     /// A server measures its memory.
     pub fn measure(&mut self, sid: i64, left_bytes: u64) {
         let room = Some(GrowthRoom { left_bytes, resume_bytes: 10_000 });
@@ -452,6 +479,11 @@ impl World {
 }
 
 impl Server {
+    /// How many transactions its log holds.
+    pub fn logged(&self) -> usize {
+        self.log.len()
+    }
+
     fn load(&self) -> Tree {
         let mut tree = self.snapshot.as_ref().map_or_else(fresh_tree, copy_of);
         let mut events = tree::Events::default();

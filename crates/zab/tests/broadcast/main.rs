@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod hand_over;
 mod planted;
 mod random;
 mod scenarios;

@@ -28,6 +28,7 @@ struct Faults {
     restart: usize,
     stop: usize,
     step_down: usize,
+    hand_over: usize,
     partition: usize,
     deaf: usize,
     heal: usize,
@@ -114,6 +115,7 @@ fn world(seed: u64, bug: Option<Bug>, ensemble: Ensemble) -> (World, Faults) {
         restart: 12,
         stop: sometimes(2),
         step_down: sometimes(2),
+        hand_over: 0,
         partition: sometimes(6),
         deaf: sometimes(3),
         heal: 8,
@@ -123,7 +125,9 @@ fn world(seed: u64, bug: Option<Bug>, ensemble: Ensemble) -> (World, Faults) {
         reconfig: if ensemble == Ensemble::Changing { 15 } else { 0 },
         pause_ms: [20, 100, 400][rng.below(3)],
     };
-    (world, faults)
+    // Drawn last: the other rates of a seed stay what they were.
+    let hand_over = if rng.chance(60) { 8 } else { 0 };
+    (world, Faults { hand_over, ..faults })
 }
 
 /// One run, both phases.
@@ -158,9 +162,10 @@ pub fn run_with(seed: u64, bug: Option<Bug>, ensemble: Ensemble, traced: bool) -
 }
 
 fn disturb(world: &mut World, faults: &Faults, tag: &mut u64) {
-    let Faults { crash, restart, stop, step_down, partition, deaf, heal, break_link, stall, reconfig, propose, .. } =
-        *faults;
-    let rates = [crash, restart, stop, step_down, partition, deaf, heal, break_link, stall, reconfig, propose];
+    let Faults { crash, restart, stop, step_down, partition, deaf, heal, break_link, stall, reconfig, .. } = *faults;
+    let Faults { hand_over, propose, .. } = *faults;
+    let rates =
+        [crash, restart, stop, step_down, partition, deaf, heal, break_link, stall, reconfig, hand_over, propose];
     let mut roll = world.rng.below(rates.iter().sum());
     let fault = rates.iter().position(|rate| match roll.checked_sub(*rate) {
         Some(rest) => {
@@ -201,6 +206,12 @@ fn disturb(world: &mut World, faults: &Faults, tag: &mut u64) {
                 reconfigure(world, sid);
             }
         }
+        (Some(10), _) => {
+            for sid in world.proposers() {
+                *tag += 1;
+                ask_to_hand_over(world, sid, *tag);
+            }
+        }
         _ => {
             for sid in world.proposers() {
                 for _ in 0..=world.rng.below(4) {
@@ -223,6 +234,20 @@ fn reconfigure(world: &mut World, leader: ServerId) {
         }
     }
     world.reconfigure(leader, &voters, &observers);
+}
+
+/// A leader is asked to hand over, in time or not, and to end behind it or not.
+fn ask_to_hand_over(world: &mut World, leader: ServerId, tag: u64) {
+    let all: Vec<ServerId> = world.servers.keys().copied().collect();
+    let to = if world.rng.chance(50) { world.rng.pick(&all) } else { None };
+    let ms = world.rng.range((1, 400));
+    // With proposals under way that must be committed first, or without.
+    for more in 0..world.rng.below(3) as u64 {
+        world.propose(leader, tag + ((more + 1) << 32));
+    }
+    if world.hand_over(leader, to, tag, ms).is_ok() && world.rng.chance(20) {
+        world.stop_after_hand_over(leader, ms / 2);
+    }
 }
 
 /// Splits the ensemble in two at random.
@@ -258,6 +283,10 @@ fn recover(world: &mut World, tag: u64) {
     let before = world.ledger.committed.len();
     let mut proposed = false;
     while world.violation.is_none() {
+        // Who was told to stop behind a hand-over may do so only now.
+        for sid in world.down() {
+            world.start(sid);
+        }
         let done = proposed && world.ledger.committed.len() > before && world.is_complete();
         if done {
             return;
@@ -307,6 +336,10 @@ fn add(sum: &mut Counts, run: &Counts) {
     sum.cuts += run.cuts;
     sum.stalls += run.stalls;
     sum.abandoned += run.abandoned;
+    sum.handed_over += run.handed_over;
+    sum.given_up += run.given_up;
+    sum.undecided += run.undecided;
+    sum.stopped += run.stopped;
     sum.steps += run.steps;
 }
 
@@ -345,6 +378,10 @@ fn random_runs_are_safe_and_recover() {
         ("cuts", sum.cuts),
         ("stalls", sum.stalls),
         ("abandoned", sum.abandoned),
+        ("handed over", sum.handed_over),
+        ("given up", 5 * sum.given_up),
+        ("undecided", 5 * sum.undecided),
+        ("stopped behind a hand-over", 5 * sum.stopped),
     ];
     for (kind, seen) in kinds {
         assert!(seen >= seeds / 10, "only {seen} {kind} in {seeds} seeds: {sum:?}");

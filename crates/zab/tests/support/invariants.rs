@@ -46,6 +46,11 @@ impl Ledger {
         }
     }
 
+    /// What was to be proposed was not sent to anybody: its zxid is free again.
+    pub fn withdrawn(&mut self, entry: Entry) {
+        self.proposed.remove(&entry.zxid);
+    }
+
     /// A server begins to serve; what it has applied is what its clients see.
     pub fn established(&mut self, sid: ServerId, role: EstablishedRole, epoch: Epoch, applied: &[Entry]) -> Check {
         if role == EstablishedRole::Leader {

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use wire::quorum::{PacketType, QuorumPacket};
 use wire::{Epoch, Millis, ServerId, Zxid};
 use zab::election::ElectionAction;
-use zab::{Action, EstablishedRole, LinkId, Peer, Proposal};
+use zab::{Action, EstablishedRole, HandOverEnd, LinkId, Peer, Proposal};
 
 use super::disk::{Done, Entry, Lane, Work};
 use super::invariants::{self, Violation};
@@ -157,6 +157,17 @@ impl World {
             }
             Action::Commit(proposal) => self.commit(sid, &proposal),
             Action::Established(role, epoch) => self.established(sid, role, epoch),
+            Action::HandOverEnded { to, end } => {
+                self.say(|| format!("{sid}: hand-over to {to}: {end:?}"));
+                match end {
+                    HandOverEnd::Accepted => self.counts.handed_over += 1,
+                    HandOverEnd::GivenUp(_) => self.counts.given_up += 1,
+                    HandOverEnd::Undecided(_) => self.counts.undecided += 1,
+                }
+                if let (Some(offer), HandOverEnd::GivenUp(_)) = (self.server(sid).offer.take(), end) {
+                    self.ledger.withdrawn(offer);
+                }
+            }
             Action::Left(reason) => {
                 self.counts.abandoned += 1;
                 self.say(|| format!("{sid}: left: {reason}"));

@@ -118,6 +118,8 @@ pub struct Server {
     pub(super) received: Option<(Zxid, Vec<Entry>)>,
     /// The configuration in force, as its file has it.
     pub config: Membership,
+    /// It hands over by this proposal; nothing else may be proposed.
+    pub(super) offer: Option<Entry>,
 }
 
 impl Server {
@@ -133,6 +135,7 @@ impl Server {
             listening: false,
             received: None,
             config,
+            offer: None,
         }
     }
 }
@@ -153,6 +156,10 @@ pub struct Counts {
     pub cuts: u64,
     pub stalls: u64,
     pub abandoned: u64,
+    pub handed_over: u64,
+    pub given_up: u64,
+    pub undecided: u64,
+    pub stopped: u64,
     pub steps: u64,
 }
 
@@ -250,7 +257,8 @@ impl World {
 
     /// Who would take a proposal now; after a partition there may be two.
     pub fn proposers(&self) -> Vec<ServerId> {
-        let proposes = |server: &Server| server.peer.as_ref().is_some_and(|peer| peer.next_zxid().is_some());
+        let can = |peer: &Peer| peer.next_zxid().is_some();
+        let proposes = |server: &Server| server.offer.is_none() && server.peer.as_ref().is_some_and(can);
         self.servers.iter().filter(|(_, server)| proposes(server)).map(|(&sid, _)| sid).collect()
     }
 
@@ -318,6 +326,27 @@ impl World {
     /// The process is asked to end.
     pub fn stop(&mut self, sid: ServerId) {
         self.with_peer(sid, |peer, _, out| peer.shutdown(out));
+        self.end_cleanly(sid);
+    }
+
+    /// The process is asked to end once it has handed over, in so many ms at the latest.
+    pub fn stop_after_hand_over(&mut self, sid: ServerId, ms: i64) {
+        let until = self.now.plus(ms);
+        let peer = self.server(sid).peer.as_mut().expect("it runs");
+        assert!(peer.shutdown_after_hand_over(until), "server {sid} hands nothing over");
+    }
+
+    fn end_those_that_have_stopped(&mut self) {
+        let has_stopped = |server: &Server| server.peer.as_ref().is_some_and(Peer::has_stopped);
+        let stopped: Vec<ServerId> =
+            self.servers.iter().filter(|(_, server)| has_stopped(server)).map(|(&sid, _)| sid).collect();
+        for sid in stopped {
+            self.counts.stopped += 1;
+            self.end_cleanly(sid);
+        }
+    }
+
+    fn end_cleanly(&mut self, sid: ServerId) {
         self.server(sid).disk.crash(&mut Rng::new(0), 100);
         self.say(|| format!("{sid}: stopped"));
         self.end(sid);
@@ -328,7 +357,7 @@ impl World {
             self.miss(other, sid);
         }
         let server = self.server(sid);
-        (server.peer, server.serving, server.received) = (None, None, None);
+        (server.peer, server.serving, server.received, server.offer) = (None, None, None, None);
         (server.listening, server.shown) = (false, 0);
         for id in self.network.between(|a, b| a == sid || b == sid) {
             for end in 0..2 {
@@ -494,6 +523,9 @@ impl World {
     // --- clients -------------------------------------------------------------------------------------------------
 
     pub fn propose(&mut self, sid: ServerId, tag: u64) {
+        if self.server(sid).offer.is_some() {
+            return;
+        }
         let Some(zxid) = self.server(sid).peer.as_ref().and_then(Peer::next_zxid) else { return };
         let entry = Entry { zxid, tag };
         self.counts.proposals += 1;
@@ -521,6 +553,20 @@ impl World {
             self.counts.reconfigs += 1;
             self.propose(leader, tag);
         }
+    }
+
+    /// Asks a leader to hand over within so many ms, to the voter that holds most or to a given one. Answers the target.
+    pub fn hand_over(&mut self, sid: ServerId, to: Option<ServerId>, tag: u64, ms: i64) -> Result<ServerId, String> {
+        let Some(peer) = self.server(sid).peer.as_ref() else { return Err("it is down".to_owned()) };
+        let Some(leading) = peer.leading() else { return Err("it does not lead".to_owned()) };
+        let to = leading.hand_over_target(to)?;
+        let zxid = peer.next_zxid().expect("a leader that may hand over has a zxid left");
+        let entry = Entry { zxid, tag };
+        let check = self.ledger.proposed(sid, entry);
+        self.judge(check);
+        self.server(sid).offer = Some(entry);
+        self.with_peer(sid, |peer, now, out| peer.hand_over(now, to, entry.proposal(), now.plus(ms), out));
+        Ok(to)
     }
 
     pub fn step_down(&mut self, sid: ServerId) {
@@ -598,6 +644,7 @@ impl World {
                 peer.on_deadline(now, out);
             });
         }
+        self.end_those_that_have_stopped();
         self.check();
         true
     }

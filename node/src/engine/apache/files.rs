@@ -10,8 +10,9 @@ use std::path::{Path, PathBuf};
 
 /// The directory's name.
 const DIR: &str = "apache-conf";
-/// Keys that are written from what they have led to, not as they were given, and one that only we know.
-const SETTLED: [&str; 10] = [
+/// Keys that are written from what they have led to, not as they were given, and two that only we know.
+const SETTLED: [&str; 11] = [
+    "admin.commandsFrom",
     "memory.growthLimit",
     "dataDir",
     "dataLogDir",

@@ -59,7 +59,7 @@ pub fn run(config: &Config, environment: &Environment) -> Result<ExitCode, Fatal
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().map_err(failed)?;
     let status = runtime.block_on(async {
         if !installation.has_metrics {
-            metrics::start(config, Arc::new(Asked(Target::of(config))));
+            metrics::start(config, Arc::new(Asked(Target::of(config))), None);
         }
         watch(command).await
     });

@@ -1,6 +1,6 @@
 //! How it ends.
 
-use super::Undo;
+use super::{DOWN_US, Undo};
 use crate::observe::Observation;
 use crate::world::{Event, World};
 use std::collections::{BTreeSet, VecDeque};
@@ -134,6 +134,13 @@ impl World {
             }
         }
         self.plan_restart(sid);
+    }
+
+    /// A server that was asked to stop has done so.
+    pub(crate) fn on_stopped(&mut self, sid: ServerId) {
+        self.count("servers stopped");
+        self.end(sid, Keep::Everything, true);
+        self.agenda.plan(self.now_us + DOWN_US.0, Event::Restart(sid));
     }
 
     /// A server is up.

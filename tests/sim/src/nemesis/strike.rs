@@ -5,12 +5,15 @@ use crate::network::PipeId;
 use crate::observe::Observation;
 use crate::plan::Fault;
 use crate::rng::Rng;
+use crate::server::ServerEvent;
 use crate::setup::Setup;
 use crate::world::{Event, World};
 use std::collections::VecDeque;
 use store::testing::{self, Keep, MemFs};
 use wire::ServerId;
 
+/// A link that is to be cut during a hand-over is cut so long after its beginning at the latest, µs.
+const HAND_OVER_CUT_US_MAX: i64 = 5_000;
 /// A snapshot that is to be cut is cut so long after its beginning at the latest, µs.
 const SNAPSHOT_CUT_US_MAX: i64 = 1_500;
 
@@ -24,12 +27,16 @@ impl World {
         self.nemesis.rng.pick(&running).copied()
     }
 
-    /// Prefers the leader: that is where it hurts.
-    pub(super) fn pick_victim(&mut self) -> Option<ServerId> {
+    fn pick_leader(&self) -> Option<ServerId> {
         let leads = |host: &crate::world::Host| {
             host.process.as_ref().is_some_and(|server| server.role() == Some(replica::ServingRole::Leader))
         };
-        let leader = self.hosts.iter().find(|(_, host)| leads(host)).map(|(sid, _)| *sid);
+        self.hosts.iter().find(|(_, host)| leads(host)).map(|(sid, _)| *sid)
+    }
+
+    /// Prefers the leader: that is where it hurts.
+    pub(super) fn pick_victim(&mut self) -> Option<ServerId> {
+        let leader = self.pick_leader();
         if self.nemesis.rng.chance(35) && leader.is_some() { leader } else { self.pick_running() }
     }
 
@@ -92,6 +99,12 @@ impl World {
             Fault::DiskReplaced => self.disk_replaced(),
             Fault::Pause => self.pause(),
             Fault::ClockJump => self.clock_jump(),
+            Fault::HandOver => self.hand_over(),
+            Fault::Stop => {
+                if let Some(sid) = self.pick_victim() {
+                    self.tell(sid, ServerEvent::Stop);
+                }
+            }
         }
     }
 
@@ -310,6 +323,23 @@ impl World {
         self.checks.lock().see(&Observation::Paused { server: sid, is_paused: true });
         self.count("pauses");
         self.plan_undo(Undo::Pause(sid, incarnation));
+    }
+
+    /// Mostly the leader is asked, to whoever holds most or to anybody.
+    pub(super) fn hand_over(&mut self) {
+        let Some(sid) = self.pick_victim() else { return };
+        let sid = self.pick_leader().filter(|_| self.nemesis.rng.chance(90)).unwrap_or(sid);
+        let anybody = self.pick_any();
+        let to = self.nemesis.rng.chance(50).then_some(anybody);
+        self.tell(sid, ServerEvent::HandOver(to));
+        // It takes so short a time that hardly any fault would meet it by chance.
+        if self.nemesis.may(Fault::Cut) && self.nemesis.rng.chance(60) {
+            let pipes = self.net.links();
+            if let Some(pipe) = self.nemesis.rng.pick(&pipes).copied() {
+                let delay_us = self.nemesis.rng.range(1, HAND_OVER_CUT_US_MAX);
+                self.agenda.plan(self.now_us + delay_us, Event::Cut(pipe));
+            }
+        }
     }
 
     pub(super) fn clock_jump(&mut self) {

@@ -7,10 +7,10 @@ use crate::links::Link;
 use crate::observe::Observation;
 use node::disk_work::History;
 use node::outbox::Attached;
-use replica::{Action, CloseReason, Input, ServingRole};
+use replica::{Action, CloseReason, HandOverOutcome, Input, ServingRole};
 use std::sync::atomic::Ordering::Relaxed;
 use wire::quorum::PacketType;
-use zab::LinkId;
+use zab::{LinkId, Proposal};
 
 impl Server {
     pub(super) fn step(&mut self, input: Input) {
@@ -21,6 +21,12 @@ impl Server {
 
     pub(super) fn perform(&mut self) {
         let mut actions = std::mem::take(&mut self.actions);
+        // A proposal goes out before it goes into the own log, in the same step.
+        for action in &actions {
+            if let Action::Append(proposal) = action {
+                self.last_appended = self.last_appended.max(proposal.zxid);
+            }
+        }
         for action in actions.drain(..) {
             self.perform_one(action);
         }
@@ -64,7 +70,14 @@ impl Server {
             Action::BackgroundSnapshot => self.disk_job(Job::BackgroundSnapshot),
             Action::SendVote { to, notification } => self.effects.push(Effect::Vote(to, notification)),
             Action::ConnectElection => self.effects.push(Effect::ConnectAll),
-            Action::Stopped | Action::ConfigSeen(_) | Action::ConfigActivated(_) => {}
+            Action::ConfigSeen(_) | Action::ConfigActivated(_) => {}
+            Action::HandOverAnswer { outcome, .. } => self.checks.lock().coverage.count(match outcome {
+                HandOverOutcome::HandedOver { .. } => "leaderships handed over",
+                HandOverOutcome::GivenUp { .. } => "hand-overs given up",
+                HandOverOutcome::SteppedDown { .. } => "hand-overs undecided",
+                HandOverOutcome::Refused { .. } => "hand-overs refused",
+            }),
+            Action::Stopped => self.effects.push(Effect::Stopped),
             Action::Listen => self.listening = true,
             Action::StopListening => self.listening = false,
             Action::Dial { link, leader } => {
@@ -93,6 +106,14 @@ impl Server {
     pub(super) fn send(&mut self, link: LinkId, packet: wire::quorum::QuorumPacket) {
         if packet.kind == PacketType::Diff {
             self.checks.lock().coverage.count("DIFF");
+        }
+        if packet.kind == PacketType::Proposal
+            && self.role == Some(ServingRole::Leader)
+            && packet.zxid > self.last_appended
+            && let Some(bytes) = packet.data.clone()
+        {
+            let proposal = Proposal { zxid: packet.zxid, bytes };
+            self.checks.lock().see(&Observation::Offered { server: self.sid, proposal: &proposal });
         }
         if let Some(state) = self.links.get_mut(&link).filter(|state| !state.closing) {
             state.push(packet);

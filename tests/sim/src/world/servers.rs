@@ -26,7 +26,7 @@ impl World {
     pub(super) fn carry_out(&mut self, sid: ServerId, effects: Vec<Effect>) {
         let Some(incarnation) = self.hosts.get(&sid).map(|host| host.incarnation) else { return };
         let holder = Holder::Server(sid, incarnation);
-        let (mut has_voted, mut dead) = (false, None);
+        let (mut has_voted, mut dead, mut stopped) = (false, None, false);
         for effect in effects {
             match effect {
                 Effect::Send(pipe, bytes) => {
@@ -58,6 +58,7 @@ impl World {
                     self.agenda.plan(self.now_us + delay_us.max(1), Event::Server(sid, incarnation, event));
                 }
                 Effect::Dead(reason) => dead = Some(reason),
+                Effect::Stopped => stopped = true,
             }
         }
         if has_voted {
@@ -70,6 +71,8 @@ impl World {
         }
         if let Some(reason) = dead {
             self.on_dead(sid, &reason);
+        } else if stopped {
+            self.on_stopped(sid);
         }
     }
 

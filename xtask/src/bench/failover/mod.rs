@@ -1,9 +1,10 @@
-//! `cargo xtask bench failover`: for how long nobody can write when a leader is killed, ours beside Apache's.
+//! `cargo xtask bench failover`: for how long nobody can write when a leader ends, ours beside Apache's.
 //!
 //! Three servers on 127.0.0.1 with default settings and writers with one write outstanding each. The leader is killed
-//! (SIGKILL), the writers go on at the next server, the killed server is started again, and when all three serve and the
-//! load runs the next kill follows. Every writer's gap counts, from its last acknowledged write before the kill to its first
-//! after it. At the end every acknowledged write must be there, on every server.
+//! (SIGKILL; or it is stopped by SIGTERM, or hands over to another), the writers go on at the next server, a server that is
+//! down is started again, and when all three serve and the load runs the next round follows. Every writer's gap counts, from
+//! its last acknowledged write before the kill to its first after it. At the end every acknowledged write must be there, on
+//! every server.
 
 mod options;
 mod report;
@@ -16,7 +17,7 @@ use crate::bench::report::Versions;
 use crate::bench::server::{Contender, Ensemble, Launch, Workshop};
 use crate::bench::{build, commit, progress};
 use anyhow::{Context, Result, ensure};
-use options::Options;
+use options::{By, Options};
 use report::{Engine, Report};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -25,7 +26,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::{self, Receiver};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-use support::words;
+use support::{http, words};
 use writer::{Control, Gap, Writer};
 
 /// The first word of the command line.
@@ -57,11 +58,12 @@ pub fn run(args: &[String], root: &Path, results: &Path) -> Result<()> {
         machine: Machine::look(results)?,
         versions: Versions::ask(&workshop.node),
         writers: options.writers,
+        by: options.by.name(),
         engines: Vec::new(),
     };
     for contender in &options.servers {
-        let kills = if *contender == Contender::Ours { options.kills } else { options.apache_kills };
-        report.engines.push(measure(&workshop, *contender, kills, options.writers)?);
+        let kills = if *contender == Contender::Apache { options.apache_kills } else { options.kills };
+        report.engines.push(measure(&workshop, *contender, kills, &options)?);
     }
     let path = results.join(format!("failover-{}.json", report.commit));
     std::fs::write(&path, serde_json::to_string_pretty(&report)?)
@@ -72,12 +74,12 @@ pub fn run(args: &[String], root: &Path, results: &Path) -> Result<()> {
 }
 
 /// All kills of one engine.
-fn measure(workshop: &Workshop, contender: Contender, kills: usize, writers: usize) -> Result<Engine> {
+fn measure(workshop: &Workshop, contender: Contender, kills: usize, options: &Options) -> Result<Engine> {
     progress(&format!("start {SERVERS} of {}", contender.name()));
-    let mut run = Run::start(workshop, contender, writers)?;
+    let mut run = Run::start(workshop, contender, options.writers)?;
     let mut engine = Engine { contender, kills: Vec::with_capacity(kills), acknowledged: 0 };
     for kill in 1..=kills {
-        let gaps = run.kill_leader(workshop).with_context(|| format!("{} kill {kill}", contender.name()))?;
+        let gaps = run.end_leader(workshop, options.by).with_context(|| format!("{} kill {kill}", contender.name()))?;
         let longest = gaps.iter().max().copied().unwrap_or_default();
         progress(&format!("{} kill {kill} of {kills}: {:.1} ms", contender.name(), longest.as_secs_f64() * 1e3));
         engine.kills.push(gaps.iter().map(|gap| gap.as_secs_f64() * 1e3).collect());
@@ -108,17 +110,37 @@ impl Run {
         Ok(Run { ensemble, controls, writers: threads, gaps })
     }
 
-    /// One kill, once all is well, and what it cost each writer.
-    fn kill_leader(&mut self, workshop: &Workshop) -> Result<Vec<Duration>> {
+    /// One end of a leader, once all is well, and what it cost each writer.
+    fn end_leader(&mut self, workshop: &Workshop, by: By) -> Result<Vec<Duration>> {
         let leader = self.wait_until_all_serve()?;
         self.wait_for_load()?;
         // What came before is not this kill's.
         while self.gaps.try_recv().is_ok() {}
         let killed = Instant::now();
-        self.ensemble.servers[leader].kill();
+        match by {
+            By::Kill => self.ensemble.servers[leader].kill(),
+            By::Term => self.ensemble.servers[leader].terminate()?,
+            By::HandOver => self.hand_over(leader)?,
+        }
         let gaps = self.collect(killed);
-        self.ensemble.servers[leader].start(&workshop.node, Launch::Tied)?;
+        if by != By::HandOver {
+            self.ensemble.servers[leader].start(&workshop.node, Launch::Tied)?;
+        }
         gaps
+    }
+
+    /// To the next server of ours: one of Apache's could not go on from there.
+    fn hand_over(&self, leader: usize) -> Result<()> {
+        let servers = &self.ensemble.servers;
+        let is_ours = |index: &usize| servers[*index].contender() == Contender::Ours;
+        ensure!(is_ours(&leader), "server {} leads, which is Apache's and cannot hand over", leader + 1);
+        let others = (1..servers.len()).map(|next| (leader + next) % servers.len());
+        let target = others.into_iter().find(is_ours).context("no other server is ours")?;
+        let path = format!("/commands/hand_over?to={}", target + 1);
+        let answer = http::request(servers[leader].http(), "POST", &path, "");
+        let (status, body) = answer.with_context(|| format!("server {} takes no commands", leader + 1))?;
+        ensure!(status == 200, "server {}: {status} {body}", leader + 1);
+        Ok(())
     }
 
     /// The gaps that end after the kill, one of each writer: the longest, where its next connection does not last either.
