@@ -8,7 +8,7 @@ use crate::clients::{Clients, SharedClients};
 use crate::disk::{DiskQueue, History, Job};
 use crate::election_conn::ElectionNet;
 use crate::exit;
-use crate::learner_conn::LinkNet;
+use crate::learner_conn::{LinkNet, Port};
 use crate::link::{Link, Queued};
 use crate::outbox::Attached;
 use crate::reconfig::Reconfig;
@@ -214,12 +214,18 @@ impl Hands {
             Action::ConfigActivated(membership) => reconfig.activated(membership, peers, &self.shared),
             Action::SendVote { to, notification } => peers.election.send(to, &notification),
             Action::ConnectElection => peers.election.connect_all(),
-            Action::Listen => peers.links.listen(),
+            Action::Listen => peers.links.listen(Port::Quorum),
+            Action::ListenForObservers => peers.links.listen(Port::Observers),
             Action::StopListening => peers.links.stop_listening(),
             Action::Dial { link, leader } => {
                 let link = Arc::new(Link::new(link));
                 self.links.insert(link.id, link.clone());
-                peers.links.dial(link, leader);
+                peers.links.dial(link, leader, Port::Quorum);
+            }
+            Action::DialMaster { link, master } => {
+                let link = Arc::new(Link::new(link));
+                self.links.insert(link.id, link.clone());
+                peers.links.dial(link, master, Port::Observers);
             }
             Action::Send { link, packet } => {
                 let Some(link) = self.links.get(&link).cloned() else { return };

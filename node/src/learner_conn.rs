@@ -11,7 +11,7 @@ use crate::exit;
 use crate::inbox::Internal;
 use crate::limits::{
     ACCEPT_PAUSE, BIND_PAUSE, BIND_TRIES, CLOSE_FLUSH, DIAL_LONGER, DIAL_PAUSE_MIN, DIAL_TRIES, LINK_PROGRESS_EVERY,
-    LINK_READ_BYTES, LINKS_MAX, LISTEN_BACKLOG, OWN_NAME_PATIENCE, SNAPSHOT_CHUNK_BYTES,
+    LINK_READ_BYTES, LINKS_MAX, LISTEN_BACKLOG, OBSERVER_PORT_PAUSE, OWN_NAME_PATIENCE, SNAPSHOT_CHUNK_BYTES,
 };
 use crate::link::{Link, Work};
 use crate::recovery::Recovery;
@@ -43,6 +43,9 @@ use zab::quorum::Membership;
 pub struct LinkSettings {
     /// Who is where, and where to listen.
     pub directory: Directory,
+    /// The port for observers, which is the same on all servers: where a follower listens at the addresses of `listen`, and where
+    /// an observer dials the followers.
+    pub observer_master_port: Option<u16>,
     /// How long the leader may be dialled in all.
     pub dial_within: Duration,
     /// How long one attempt may take.
@@ -75,11 +78,37 @@ struct Net {
     accepted: AtomicUsize,
 }
 
-/// The quorum port.
+/// Where learners are accepted and dialled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Port {
+    /// The quorum port of a leader.
+    Quorum,
+    /// The port for observers of a follower (`observerMasterPort`).
+    Observers,
+}
+
+impl Port {
+    const fn name(self) -> &'static str {
+        match self {
+            Port::Quorum => "quorum port",
+            Port::Observers => "observer master port",
+        }
+    }
+
+    const fn server(self) -> &'static str {
+        match self {
+            Port::Quorum => "leader",
+            Port::Observers => "observer master",
+        }
+    }
+}
+
+/// The quorum port, and the one for observers: a server has one of them open at most.
 pub struct LinkNet {
     net: Arc<Net>,
     runtime: tokio::runtime::Handle,
-    listener: Option<JoinHandle<()>>,
+    /// Which port is open or being opened, and by whom.
+    listener: Option<(Port, JoinHandle<()>)>,
     /// A listener that was told to end and may still hold the port.
     ending: Option<JoinHandle<()>>,
 }
@@ -94,21 +123,22 @@ impl LinkNet {
         LinkNet { net, runtime: tokio::runtime::Handle::current(), listener: None, ending: None }
     }
 
-    /// Opens the port.
-    pub fn listen(&mut self) {
+    /// Opens a port.
+    pub fn listen(&mut self, port: Port) {
         let (net, before) = (self.net.clone(), self.ending.take());
-        self.listener = Some(self.runtime.spawn(async move {
+        let listener = self.runtime.spawn(async move {
             if let Some(before) = before {
                 // Cancelled tasks end with an error that says so.
                 let _ = before.await;
             }
-            net.listen().await;
-        }));
+            net.listen(port).await;
+        });
+        self.listener = Some((port, listener));
     }
 
     /// Closes the port; links stay.
     pub fn stop_listening(&mut self) {
-        if let Some(listener) = self.listener.take() {
+        if let Some((_, listener)) = self.listener.take() {
             listener.abort();
             self.ending = Some(listener);
         }
@@ -123,9 +153,10 @@ impl LinkNet {
             directory.listen = listen.unwrap_or(std::mem::take(&mut directory.listen));
             moves
         };
-        if moves && self.is_listening() {
+        if let Some((port, _)) = self.listener.as_ref().filter(|_| moves) {
+            let port = *port;
             self.stop_listening();
-            self.listen();
+            self.listen(port);
         }
     }
 
@@ -135,12 +166,12 @@ impl LinkNet {
         self.listener.is_some()
     }
 
-    /// Dials the leader; the outcome comes as [`Internal::LinkUp`] or [`Internal::LinkGone`].
-    pub fn dial(&self, link: Arc<Link>, leader: ServerId) {
+    /// Dials a server; the outcome comes as [`Internal::LinkUp`] or [`Internal::LinkGone`].
+    pub fn dial(&self, link: Arc<Link>, server: ServerId, port: Port) {
         let net = self.net.clone();
         self.runtime.spawn(async move {
-            match net.reach(&link, leader).await {
-                Ok(stream) => net.run(link, stream, Some(leader)).await,
+            match net.reach(&link, server, port).await {
+                Ok(stream) => net.run(link, stream, Some(server)).await,
                 Err(reason) => net.tell(Internal::LinkGone(link.id, reason)).await,
             }
         });
@@ -161,36 +192,59 @@ impl Net {
         let _ = self.internal.send(item).await;
     }
 
-    async fn listen(self: Arc<Self>) {
+    /// The places of a port.
+    fn places(&self, port: Port) -> Vec<Listen> {
+        let number = match port {
+            Port::Quorum => return self.directory.read().listen.clone(),
+            Port::Observers => self.settings.observer_master_port,
+        };
+        let mut places: Vec<Listen> = Vec::new();
+        for listen in &self.directory.read().listen {
+            let place = number.map(|port| Listen { port, ..listen.clone() });
+            places.extend(place.filter(|place| !places.contains(place)));
+        }
+        places
+    }
+
+    async fn listen(self: Arc<Self>, port: Port) {
         let mut accepting = tokio::task::JoinSet::new();
-        let places = self.directory.read().listen.clone();
-        for place in &places {
-            match self.bind(place).await {
-                Ok(listener) => {
-                    accepting.spawn(self.clone().accept(listener));
-                }
-                Err(error) => {
-                    let host = place.host.as_deref().unwrap_or("*");
-                    let message = format!(
-                        "bind quorum port {host}:{}: {error}. hint: another process uses it, or the address in this server's server.N line is not this machine's (quorumListenOnAllIPs=true listens on all)",
-                        place.port
-                    );
-                    self.tell(Internal::Halt { code: exit::BIND_QUORUM_PORT, message }).await;
-                }
-            }
+        for place in self.places(port) {
+            accepting.spawn(self.clone().serve(place, port));
         }
         // Dropped with this task, which lets go of the ports.
         while accepting.join_next().await.is_some() {}
     }
 
-    async fn bind(&self, listen: &Listen) -> io::Result<TcpListener> {
+    /// Accepts learners at one place. A leader that cannot be reached is none, and the process ends; a follower goes on without
+    /// observers, and tries again.
+    async fn serve(self: Arc<Self>, place: Listen, port: Port) {
+        loop {
+            let error = match self.bind(&place, port).await {
+                Ok(listener) => return self.accept(listener).await,
+                Err(error) => error,
+            };
+            let host = place.host.as_deref().unwrap_or("*");
+            let message = format!(
+                "bind {} {host}:{}: {error}. hint: another process uses it, or the address in this server's server.N line is not this machine's (quorumListenOnAllIPs=true listens on all)",
+                port.name(),
+                place.port
+            );
+            match port {
+                Port::Quorum => return self.tell(Internal::Halt { code: exit::BIND_QUORUM_PORT, message }).await,
+                Port::Observers => tracing::error!("{message}"),
+            }
+            sleep(OBSERVER_PORT_PAUSE).await;
+        }
+    }
+
+    async fn bind(&self, listen: &Listen, port: Port) -> io::Result<TcpListener> {
         let mut tries = 0;
         loop {
             tries += 1;
             match self.bind_once(listen).await {
                 Ok(listener) => return Ok(listener),
                 Err(error) if tries >= BIND_TRIES => return Err(error),
-                Err(error) => tracing::warn!(port = listen.port, "bind quorum port: {error}; tried again"),
+                Err(error) => tracing::warn!(port = listen.port, "bind {}: {error}; tried again", port.name()),
             }
             sleep(BIND_PAUSE).await;
         }
@@ -233,15 +287,21 @@ impl Net {
         }
     }
 
-    /// Attempts on all addresses of the leader, until one succeeds or [`Attempts`] end; names are looked up for each, because a
+    /// Attempts on all addresses of a server, until one succeeds or [`Attempts`] end; names are looked up for each, because a
     /// server that moved has a new address.
-    async fn reach(&self, link: &Link, leader: ServerId) -> Result<TcpStream, String> {
-        let places = self.directory.read().quorum_ports(leader);
+    async fn reach(&self, link: &Link, sid: ServerId, port: Port) -> Result<TcpStream, String> {
+        let what = port.server();
+        let number = |quorum_port| match port {
+            Port::Quorum => quorum_port,
+            Port::Observers => self.settings.observer_master_port.unwrap_or(quorum_port),
+        };
+        let places = self.directory.read().quorum_ports(sid);
+        let places: Vec<(String, u16)> = places.into_iter().map(|(host, port)| (host, number(port))).collect();
         if places.is_empty() {
-            return Err(format!("leader {leader} is not in the server list"));
+            return Err(format!("{what} {sid} is not in the server list"));
         }
         let started = Instant::now();
-        let mut reason = format!("leader {leader}: no time left to connect");
+        let mut reason = format!("{what} {sid}: no time left to connect");
         let text: Vec<String> = places.iter().map(|(host, port)| format!("{host}:{port}")).collect();
         let text = text.join(" ");
         let mut attempts = Attempts::new(self.settings.dial_pause);
@@ -253,7 +313,7 @@ impl Net {
             let options = DialOptions { timeout: left.min(self.settings.connect_timeout), keep_alive: false };
             match connect(&self.settings.resolver, &places, options).await {
                 Ok(stream) => return Ok(stream),
-                Err(error) => reason = format!("connect to leader {leader} at {text}: {error}"),
+                Err(error) => reason = format!("connect to {what} {sid} at {text}: {error}"),
             }
             match attempts.pause_after(started.elapsed()) {
                 Some(pause) => sleep(pause).await,

@@ -64,6 +64,8 @@ pub const DIAL_LONGER: Duration = Duration::from_millis(200);
 pub const BIND_TRIES: u32 = 3;
 /// Pause between them.
 pub const BIND_PAUSE: Duration = Duration::from_millis(1000);
+/// Pause before [`BIND_TRIES`] more attempts to bind the port for observers.
+pub const OBSERVER_PORT_PAUSE: Duration = Duration::from_secs(10);
 /// How long a new leader looks for its own name before it listens on all addresses; its learners make [`DIAL_TRIES`] attempts
 /// within about twice this time.
 pub const OWN_NAME_PATIENCE: Duration = Duration::from_millis(200);

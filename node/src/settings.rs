@@ -15,6 +15,7 @@ use store::{Autocreate, Compression, DataDirs, ForceSync, LogSettings, RealFs, R
 use tree::acl::AuthSettings;
 use tree::{PrepSettings, TreeSettings};
 use wire::{ServerId, Zxid};
+use zab::{ObserverSettings, SyncLimits};
 
 /// The sid a standalone server puts into its session ids (`ZooKeeperServer.createSessionTrackerServerId`).
 const STANDALONE_SID: ServerId = ServerId(1);
@@ -192,6 +193,15 @@ pub fn replica(config: &Config) -> replica::Settings {
         counter_max: Zxid::COUNTER_MAX,
         notification_interval_ms_min: settings.notification_interval_ms_min,
         notification_interval_ms_max: settings.notification_interval_ms_max,
+        observers: ObserverSettings {
+            masters: settings.observer_master_port > 0,
+            election_delay_ms_max: settings.observer_election_delay_ms,
+            reconnect_delay_ms_max: settings.observer_reconnect_delay_ms,
+            sync_limits: SyncLimits {
+                diffs_max: count(settings.diff_syncs_max),
+                snaps_max: count(settings.snap_syncs_max),
+            },
+        },
     }
 }
 
@@ -224,6 +234,7 @@ pub fn election(config: &Config, resolver: &Resolver) -> ElectionNetSettings {
 pub fn links(config: &Config, recovery: &Recovery, resolver: &Resolver) -> LinkSettings {
     LinkSettings {
         directory: Directory { membership: config.membership.clone(), listen: config.quorum_listen() },
+        observer_master_port: u16::try_from(config.settings.observer_master_port).ok().filter(|port| *port > 0),
         dial_within: duration_ms(config.connect_to_learner_master_limit_ms()),
         connect_timeout: duration_ms(config.sync_limit_ms()),
         dial_pause: duration_ms(config.settings.leader_connect_retry_delay_ms),

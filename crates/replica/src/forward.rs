@@ -4,6 +4,7 @@
 use crate::conns::Pending;
 use crate::io::{Action, CloseReason, Now};
 use crate::pipeline::Submission;
+use crate::relay::SyncAsker;
 use crate::replica::{Engine, Replica};
 use crate::tracker::Owner;
 use bytes::Bytes;
@@ -41,8 +42,10 @@ impl Replica {
 
     /// A packet that is not the broadcast protocol's own business.
     pub(crate) fn on_delivered(&mut self, now: Now, link: LinkId, packet: QuorumPacket, out: &mut Vec<Action>) {
-        let is_leader = self.leader_link().is_none();
+        let leader = self.leader_link();
+        let is_leader = leader.is_none();
         let outcome = match (packet.kind, is_leader) {
+            _ if leader.is_some_and(|leader| leader != link) => self.on_observer_packet(link, packet, out),
             (PacketType::Request, true) => self.on_forwarded(now, link, packet, out),
             (PacketType::Ping, true) => self.on_ping_reply(now, &packet),
             (PacketType::Revalidate, true) => self.on_revalidate_request(now, link, &packet, out),
@@ -152,13 +155,19 @@ impl Replica {
     fn on_revalidate_answer(&mut self, packet: &QuorumPacket, out: &mut Vec<Action>) -> Result<(), DecodeError> {
         let mut input = Reader::new(packet.data.as_deref().unwrap_or_default());
         let (session, is_valid) = (SessionId(input.i64()?), input.bool()?);
-        self.on_revalidated(session, is_valid, out);
+        if !self.relay_revalidated(session, is_valid, packet, out) {
+            self.on_revalidated(session, is_valid, out);
+        }
         Ok(())
     }
 
     /// Everything the leader had proposed when it handled our oldest sync has been applied here.
     fn on_synced(&mut self, out: &mut Vec<Action>) {
-        let Some(conn) = self.syncs.pop_front() else { return };
+        let conn = match self.syncs.pop_front() {
+            Some(SyncAsker::Client(conn)) => conn,
+            Some(SyncAsker::Observer(link)) => return Replica::relay_synced(link, out),
+            None => return,
+        };
         if let Some(state) = self.conns.get_mut(conn) {
             let waiting = state.pending.iter_mut().find_map(|pending| match pending {
                 Pending::Sync { done, .. } if !*done => Some(done),

@@ -235,9 +235,18 @@ pub enum Action {
         /// The leader.
         leader: ServerId,
     },
+    /// Dial a follower's port for observers; reported in the same way.
+    DialMaster {
+        /// The number of the new link.
+        link: LinkId,
+        /// The follower.
+        master: ServerId,
+    },
     /// Listen on the quorum port (we lead).
     Listen,
-    /// Stop listening on the quorum port.
+    /// Listen on the port for observers (we follow): links are accepted as on the quorum port.
+    ListenForObservers,
+    /// Stop listening on the quorum port, or on that for observers.
     StopListening,
     /// Send a packet on a link.
     Send {
@@ -342,15 +351,17 @@ pub struct Status {
     pub peer_state: String,
     /// The leader followed or being.
     pub leader: Option<ServerId>,
+    /// Learner: through whom it follows the leader, the leader itself or a master of observers.
+    pub upstream: Option<ServerId>,
     /// The current epoch.
     pub epoch: i64,
     /// Last applied zxid.
     pub last_zxid: Zxid,
     /// Requests of clients that are in the pipeline.
     pub outstanding: usize,
-    /// Leader: learners connected and in sync: (sid, is voter).
+    /// Leader and master of observers: learners connected and in sync: (sid, is voter).
     pub synced_learners: Vec<(ServerId, bool)>,
-    /// Leader: learners connected.
+    /// Leader and master of observers: learners connected.
     pub learners: usize,
     /// Leader: pending syncs.
     pub pending_syncs: usize,
@@ -375,11 +386,11 @@ pub struct Counters {
     pub proposals: u64,
     /// Transactions applied.
     pub commits: u64,
-    /// Synchronizations by DIFF that this leader sent.
+    /// Synchronizations by DIFF that this server sent.
     pub diffs_sent: u64,
-    /// Synchronizations by SNAP that this leader sent.
+    /// Synchronizations by SNAP that this server sent.
     pub snaps_sent: u64,
-    /// Synchronizations by TRUNC that this leader sent.
+    /// Synchronizations by TRUNC that this server sent.
     pub truncs_sent: u64,
     /// Sessions that this leader expired.
     pub sessions_expired: u64,

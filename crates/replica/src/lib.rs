@@ -16,6 +16,7 @@ mod pipeline;
 mod read_only;
 mod reaper;
 mod reconfig;
+mod relay;
 mod replica;
 mod schedule;
 mod settings;

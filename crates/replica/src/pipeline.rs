@@ -7,6 +7,7 @@
 use crate::conns::{Pending, reply};
 use crate::io::{Action, CloseReason, Identities, Now};
 use crate::local::LocalTracker;
+use crate::relay::SyncAsker;
 use crate::replica::{Engine, Replica};
 use crate::tracker::{Owner, Refusal, SessionTracker};
 use bytes::Bytes;
@@ -67,7 +68,7 @@ impl Replica {
             self.submit(now, submission, out);
         } else if opcode == OpCode::Sync && self.leader_link().is_some() && !planted::is(Bug::SyncAnsweredAtOnce) {
             self.conns.push(conn, Pending::Sync { header, body: body.clone(), done: false });
-            self.syncs.push_back(conn);
+            self.syncs.push_back(SyncAsker::Client(conn));
             self.forward(session, header.xid, opcode, body, identities.to_vec(), out);
         } else if is_idle || planted::is(Bug::ReadOvertakesWrite) {
             let tree = self.tree.read();
@@ -330,6 +331,7 @@ impl Replica {
                 self.on_session_created(session, out);
             }
             Txn::CloseSession { .. } => {
+                self.relay.forget(session);
                 if let Some(tracker) = &mut self.tracker {
                     tracker.remove(session);
                 }

@@ -7,6 +7,7 @@ use crate::local::LocalTracker;
 use crate::read_only::ReadOnly;
 use crate::reaper::Reaper;
 use crate::reconfig;
+use crate::relay::{Relay, SyncAsker};
 use crate::schedule::SnapshotSchedule;
 use crate::settings::{Mode, Recovered, Settings};
 use crate::standalone::Standalone;
@@ -22,7 +23,7 @@ use wire::quorum::{PacketType, QuorumPacket};
 use wire::txn::TxnEntry;
 use wire::{Millis, SessionId, Xid};
 use zab::election::{ElectionAction, ElectionSettings};
-use zab::{EstablishedRole, Peer, PeerSettings, PeerStart, Timing};
+use zab::{EstablishedRole, LinkId, Peer, PeerSettings, PeerStart, Timing};
 
 /// The tree behind its lock: connection tasks read, only [`Replica`] writes.
 pub type SharedTree = Arc<RwLock<Tree>>;
@@ -80,8 +81,10 @@ pub struct Replica {
     /// Learner only: sessions to report with the next ping.
     pub(crate) touched: BTreeMap<SessionId, i32>,
     pub(crate) conns: Conns,
-    /// Learner only: connections whose sync was forwarded, in order.
-    pub(crate) syncs: VecDeque<ConnId>,
+    /// Learner only: whose sync was forwarded, in order.
+    pub(crate) syncs: VecDeque<SyncAsker>,
+    /// Follower only: the observers that hang on it.
+    pub(crate) relay: Relay,
     /// Learner only: who waits for the leader's word on a session.
     pub(crate) revalidations: HashMap<SessionId, ConnId>,
     /// Leader only: the epoch has no zxid left. The leadership ends with the next step, when what this one has proposed is on
@@ -125,6 +128,7 @@ impl Replica {
                     },
                     commit_log_count: settings.commit_log_count,
                     counter_max: settings.counter_max,
+                    observers: settings.observers,
                 };
                 let last_seen = reconfig::last_seen(&tree.read(), recovered.last_seen);
                 let Recovered { last_zxid, epochs, history, is_new_ensemble, .. } = recovered;
@@ -151,6 +155,7 @@ impl Replica {
             touched: BTreeMap::new(),
             conns: Conns::default(),
             syncs: VecDeque::new(),
+            relay: Relay::default(),
             revalidations: HashMap::new(),
             used_up: false,
             stops: false,
@@ -216,7 +221,7 @@ impl Replica {
             Input::Deadline => self.on_deadline(now, out),
             Input::HandOver { id, to } => self.on_hand_over(now, id, to, out),
             Input::Shutdown => self.on_shutdown(now, out),
-            Input::Packet { link, packet } if !self.holds_a_transaction(&packet) => {
+            Input::Packet { link, packet } if !self.holds_a_transaction(link, &packet) => {
                 // Logged, it would end this server now or at its next start: whoever sends it is given up instead.
                 tracing::warn!(?link, kind = ?packet.kind, zxid = %packet.zxid, "closing a link: its packet holds no transaction with this zxid");
                 out.push(Action::CloseLink(link));
@@ -229,13 +234,13 @@ impl Replica {
 
     /// Whether a packet that must carry a transaction does, and carries the one that it names. The decoded transaction is
     /// kept until its commit.
-    fn holds_a_transaction(&mut self, packet: &QuorumPacket) -> bool {
+    fn holds_a_transaction(&mut self, link: LinkId, packet: &QuorumPacket) -> bool {
         if !matches!(packet.kind, PacketType::Proposal | PacketType::Inform) {
             return true;
         }
         let entry = packet.data.clone().and_then(|data| TxnEntry::decode(data).ok());
         let Some(entry) = entry.filter(|entry| entry.zxid() == packet.zxid) else { return false };
-        if self.serving.is_some_and(ServingRole::is_in_quorum) {
+        if self.serving.is_some_and(ServingRole::is_in_quorum) && self.leader_link() == Some(link) {
             self.in_flight.push_back(entry);
         }
         true
@@ -281,7 +286,10 @@ impl Replica {
                     self.received = Some(tree);
                 }
             }
-            Input::LinkGone { link, reason } => peer.on_link_gone(mono, link, reason, &mut actions),
+            Input::LinkGone { link, reason } => {
+                self.relay.link_gone(link);
+                peer.on_link_gone(mono, link, reason, &mut actions);
+            }
             Input::LogSynced { upto } => peer.on_log_synced(mono, upto, &mut actions),
             Input::EpochsSaved(epochs) => peer.on_epochs_saved(mono, epochs, &mut actions),
             Input::SnapshotSaved => peer.on_snapshot_saved(mono, &mut actions),
@@ -381,9 +389,12 @@ impl Replica {
             zab::Action::Election(other) => tracing::warn!(?other, "ignored in the election"),
             zab::Action::Listen => out.push(Action::Listen),
             zab::Action::StopListening => out.push(Action::StopListening),
+            zab::Action::ListenForObservers => out.push(Action::ListenForObservers),
+            zab::Action::DialMaster(link, master) => out.push(Action::DialMaster { link, master }),
             zab::Action::Dial(link, leader) => out.push(Action::Dial { link, leader }),
             zab::Action::SendSnapshot(link, zxid) => out.push(Action::SendSnapshot { link, zxid }),
             zab::Action::Close(link, reason) => {
+                self.relay.link_gone(link);
                 tracing::info!(?link, reason, "closing a link");
                 out.push(Action::CloseLink(link));
             }
@@ -479,6 +490,7 @@ impl Replica {
         self.touched.clear();
         self.conns.clear();
         self.syncs.clear();
+        self.relay = Relay::default();
         self.revalidations.clear();
         self.used_up = false;
         if self.serving.take().is_some() {

@@ -2,7 +2,7 @@
 
 use tree::PrepSettings;
 use wire::{ServerId, Zxid};
-use zab::{Epochs, Proposal, quorum::Membership};
+use zab::{Epochs, ObserverSettings, Proposal, quorum::Membership};
 
 /// How a server runs.
 #[derive(Debug, Clone)]
@@ -75,6 +75,8 @@ pub struct Settings {
     pub notification_interval_ms_min: i64,
     /// `fastleader.maxNotificationInterval`, ms.
     pub notification_interval_ms_max: i64,
+    /// What concerns observers.
+    pub observers: ObserverSettings,
 }
 
 /// Where the server stands after its data directory was read; the tree itself was filled before.

@@ -29,12 +29,17 @@ impl Replica {
             Engine::Ensemble(peer) => {
                 status.peer_state = peer.state_name().to_owned();
                 status.leader = peer.leader();
+                status.upstream = peer.upstream();
                 status.epoch = peer.epoch().0;
                 status.counters.looking = peer.election_count();
                 let syncs = peer.sync_counts();
                 status.counters.diffs_sent = syncs.diffs;
                 status.counters.snaps_sent = syncs.snaps;
                 status.counters.truncs_sent = syncs.truncs;
+                if let Some(master) = peer.observer_master() {
+                    status.synced_learners = master.active().map(|sid| (sid, false)).collect();
+                    status.learners = master.links().count();
+                }
                 if let Some(leading) = peer.leading() {
                     status.synced_learners = leading.active_learners().collect();
                     status.learners = leading.links().count();

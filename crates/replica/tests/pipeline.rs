@@ -6,6 +6,8 @@
 mod hand_over;
 #[path = "pipeline/local_sessions.rs"]
 mod local_sessions;
+#[path = "pipeline/observers.rs"]
+mod observers;
 #[path = "pipeline/read_only.rs"]
 mod read_only;
 mod support;

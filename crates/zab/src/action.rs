@@ -29,10 +29,14 @@ pub enum Action {
     Elected,
     /// Listen on the quorum port.
     Listen,
-    /// Stop listening on the quorum port.
+    /// Listen on the port for observers (`observerMasterPort`).
+    ListenForObservers,
+    /// Stop listening on the quorum port, or on that for observers.
     StopListening,
     /// Dial the leader's quorum port; the answer is `link_up` or `link_gone` with this link.
     Dial(LinkId, ServerId),
+    /// Dial a follower's port for observers; answered in the same way.
+    DialMaster(LinkId, ServerId),
     /// Send a packet.
     Send(LinkId, QuorumPacket),
     /// Send a SNAP packet with this zxid and the snapshot behind it.

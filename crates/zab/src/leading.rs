@@ -20,7 +20,7 @@ use crate::config::{Config, reconfiguration};
 use crate::history::History;
 use crate::learner::{Learner, Stage};
 use crate::quorum::Membership;
-use crate::sync::{self, SyncPlan};
+use crate::sync::{self, SyncCounts, SyncLimits};
 use crate::types::{Epochs, LinkId, Proposal, Timing};
 use bytes::Bytes;
 use planted::Bug;
@@ -67,17 +67,6 @@ struct HandOver {
     step: Step,
 }
 
-/// Counts of synchronizations sent, for metrics.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct SyncCounts {
-    /// By DIFF.
-    pub diffs: u64,
-    /// By TRUNC.
-    pub truncs: u64,
-    /// By SNAP.
-    pub snaps: u64,
-}
-
 /// A server that was elected, from discovery to the end of its leadership.
 #[derive(Debug)]
 pub struct Leading {
@@ -86,6 +75,7 @@ pub struct Leading {
     reconfig_enabled: bool,
     timing: Timing,
     counter_max: u32,
+    sync_limits: SyncLimits,
     /// Epoch files and last zxid when the leadership began: what learners are compared with.
     own_epochs: Epochs,
     own_last_zxid: Zxid,
@@ -120,6 +110,8 @@ pub struct LeaderStart {
     pub config: Config,
     /// `reconfigEnabled`.
     pub reconfig_enabled: bool,
+    /// How many observers may synchronize at the same time.
+    pub sync_limits: SyncLimits,
 }
 
 /// Where the elected server stands.
@@ -145,13 +137,14 @@ impl Leading {
     ) -> Leading {
         out.push(Action::Listen);
         let promised = standing.outbid.map_or(standing.epochs.accepted, |outbid| outbid.max(standing.epochs.accepted));
-        let LeaderStart { me, config, reconfig_enabled } = start;
+        let LeaderStart { me, config, reconfig_enabled, sync_limits } = start;
         let mut leading = Leading {
             me,
             config,
             reconfig_enabled,
             timing,
             counter_max,
+            sync_limits,
             own_epochs: standing.epochs,
             own_last_zxid: standing.last_zxid,
             phase: Phase::Discovery { epoch: Epoch(promised.0 + 1), connecting: BTreeSet::from([me]) },
@@ -586,30 +579,15 @@ impl Leading {
             if at_start && !history.contains(learner.last_zxid) { epoch.start() } else { learner.last_zxid };
         let plan = sync::choose(stands_at, last_processed, history);
         tracing::info!(sid = ?learner.sid(), peer_last = %learner.last_zxid, ?plan, "synchronizing a learner");
-        let from = match plan {
-            SyncPlan::Diff { zxid, from } => {
-                self.sync_counts.diffs += 1;
-                out.push(Action::Send(link, QuorumPacket::bare(PacketType::Diff, zxid)));
-                Some(from)
-            }
-            SyncPlan::Trunc { zxid, from } => {
-                self.sync_counts.truncs += 1;
-                out.push(Action::Send(link, QuorumPacket::bare(PacketType::Trunc, zxid)));
-                Some(from)
-            }
-            SyncPlan::Snap => {
-                self.sync_counts.snaps += 1;
-                out.push(Action::SendSnapshot(link, last_processed));
-                None
-            }
-        };
-        for proposal in from.into_iter().flat_map(|from| history.iter_from(from)) {
-            out.push(Action::Send(
-                link,
-                QuorumPacket::with_data(PacketType::Proposal, proposal.zxid, proposal.bytes.clone()),
-            ));
-            out.push(Action::Send(link, QuorumPacket::bare(PacketType::Commit, proposal.zxid)));
+        if learner.observes
+            && let Some(reason) = self.sync_limits.refusal(plan.kind(), self.links.values().filter_map(Learner::sync))
+        {
+            self.drop_link(link, reason, out);
+            return;
         }
+        self.sync_counts.count(plan);
+        sync::send(plan, link, last_processed, history, out);
+        let Some(learner) = self.links.get_mut(&link) else { return };
         if !learner.observes {
             for proposal in &self.outstanding {
                 learner.sent(now, proposal.zxid);
@@ -618,7 +596,7 @@ impl Leading {
             }
         }
         out.push(Action::Send(link, QuorumPacket::with_data(PacketType::NewLeader, epoch.start(), config)));
-        learner.stage = Stage::Synchronizing;
+        learner.begin_sync(plan.kind());
         learner.alive_until = now.plus(self.timing.init_ms() + self.timing.sync_ms());
     }
 
@@ -871,7 +849,7 @@ impl Leading {
 }
 
 /// INFORM and COMMIT of a proposal, or what takes their place where it is a reconfiguration.
-fn announcements(proposal: &Proposal, leader: Option<ServerId>) -> (QuorumPacket, QuorumPacket) {
+pub(crate) fn announcements(proposal: &Proposal, leader: Option<ServerId>) -> (QuorumPacket, QuorumPacket) {
     let (zxid, txn) = (proposal.zxid, &proposal.bytes);
     match leader {
         None => (

@@ -1,5 +1,6 @@
-//! A learner as its leader sees it.
+//! A learner as its leader, or an observer as its master, sees it.
 
+use crate::sync::SyncKind;
 use std::collections::VecDeque;
 use wire::quorum::QuorumPacket;
 use wire::{Millis, ServerId, Zxid};
@@ -42,6 +43,8 @@ pub struct Learner {
     /// When the oldest proposal that it has not acknowledged was sent (`LearnerHandler.SyncLimitCheck`).
     unacked: Option<(Zxid, Millis)>,
     last_sent: (Zxid, Millis),
+    /// How it is, or was, synchronized.
+    sync: Option<SyncKind>,
 }
 
 impl Learner {
@@ -58,6 +61,7 @@ impl Learner {
             held: VecDeque::new(),
             unacked: None,
             last_sent: (Zxid::ZERO, Millis(0)),
+            sync: None,
         }
     }
 
@@ -72,6 +76,18 @@ impl Learner {
         self.sid = Some(sid);
         self.observes = observes;
         self.stage = Stage::WaitingEpoch;
+    }
+
+    /// What it lacks and NEWLEADER were sent to it.
+    pub fn begin_sync(&mut self, kind: SyncKind) {
+        self.stage = Stage::Synchronizing;
+        self.sync = Some(kind);
+    }
+
+    /// How it is being synchronized, until it acknowledges NEWLEADER.
+    #[must_use]
+    pub fn sync(&self) -> Option<SyncKind> {
+        self.sync.filter(|_| self.stage == Stage::Synchronizing)
     }
 
     /// A proposal was sent to it. One that is sent before the acknowledgement of NEWLEADER waits for the synchronization, which

@@ -14,6 +14,8 @@
 use crate::action::{Action, EstablishedRole};
 use crate::config::{Config, reconfiguration};
 use crate::history::History;
+use crate::observer_master::{Holdings, MasterStart, ObserverMaster};
+use crate::observing::{ObserverSettings, Upstream};
 use crate::quorum::Membership;
 use crate::types::{Epochs, LinkId, Proposal, Timing};
 use planted::Bug;
@@ -61,7 +63,17 @@ pub struct Learning {
     leader: ServerId,
     link: LinkId,
     observes: bool,
+    /// Whom an observer may still dial if who was dialled does not answer.
+    route: VecDeque<Upstream>,
+    /// How many there were.
+    candidates: usize,
+    upstream: ServerId,
+    observers: ObserverSettings,
+    /// The observers that hang on this follower.
+    master: Option<Box<ObserverMaster>>,
     timing: Timing,
+    /// When the last packet of the leader came.
+    heard_at: Millis,
     config: Config,
     reconfig_enabled: bool,
     is_stranger: bool,
@@ -76,6 +88,8 @@ pub struct Learning {
     epoch: Epoch,
     /// Last transaction in (or on its way to) the own log.
     last_logged: Zxid,
+    /// Where the history ended to which this server was synchronized.
+    synchronized_upto: Zxid,
     /// Proposals that are not committed, in order. Before NEWLEADER they are not logged, after it they are.
     pending: VecDeque<Proposal>,
     /// Commits that arrived before they could be carried out.
@@ -94,8 +108,10 @@ pub struct LearnerStart {
     pub me: ServerId,
     /// Whom it follows.
     pub leader: ServerId,
-    /// The number of its link.
-    pub link: LinkId,
+    /// Who is dialled, one after the other until one answers.
+    pub route: VecDeque<Upstream>,
+    /// Whether and how observers are served, where this server follows.
+    pub observers: ObserverSettings,
     /// Whether it only observes.
     pub observes: bool,
     /// Its epoch files.
@@ -111,15 +127,20 @@ pub struct LearnerStart {
 }
 
 impl Learning {
-    /// Dials the leader.
-    pub fn new(now: Millis, start: LearnerStart, timing: Timing, out: &mut Vec<Action>) -> Learning {
-        out.push(Action::Dial(start.link, start.leader));
+    /// A learner that is to [`dial_next`](Self::dial_next).
+    pub fn new(now: Millis, start: LearnerStart, timing: Timing) -> Learning {
         Learning {
             me: start.me,
             leader: start.leader,
-            link: start.link,
+            link: LinkId(u64::MAX),
             observes: start.observes,
+            candidates: start.route.len(),
+            route: start.route,
+            upstream: start.leader,
+            observers: start.observers,
+            master: None,
             timing,
+            heard_at: now,
             config: start.config,
             reconfig_enabled: start.reconfig_enabled,
             is_stranger: start.is_stranger,
@@ -131,6 +152,7 @@ impl Learning {
             epochs: start.epochs,
             epoch: Epoch(0),
             last_logged: start.last_zxid,
+            synchronized_upto: start.last_zxid,
             pending: VecDeque::new(),
             commits: VecDeque::new(),
             last_queued: Zxid::ZERO,
@@ -178,6 +200,30 @@ impl Learning {
         matches!(self.stage, Stage::Active)
     }
 
+    /// Who was dialled last: through whom it learns.
+    #[must_use]
+    pub fn upstream(&self) -> ServerId {
+        self.upstream
+    }
+
+    /// Whether it only observes.
+    #[must_use]
+    pub fn observes(&self) -> bool {
+        self.observes
+    }
+
+    /// How many servers it could dial when it began.
+    #[must_use]
+    pub fn candidates(&self) -> usize {
+        self.candidates
+    }
+
+    /// The observers that hang on this follower, once it may serve them.
+    #[must_use]
+    pub fn master(&self) -> Option<&ObserverMaster> {
+        self.master.as_deref()
+    }
+
     /// Last transaction in (or on its way to) the own log.
     #[must_use]
     pub fn last_logged(&self) -> Zxid {
@@ -195,10 +241,27 @@ impl Learning {
     /// When `on_deadline` is wanted.
     #[must_use]
     pub fn next_deadline(&self) -> Millis {
-        self.deadline
+        self.master().map_or(self.deadline, |master| master.next_deadline().min(self.deadline))
     }
 
     // --- events --------------------------------------------------------------------------------------------------
+
+    /// Dials the next of those who may be dialled, through a link of this number. `None`: there is none left, or the link stood.
+    pub fn dial_next(&mut self, now: Millis, link: LinkId, out: &mut Vec<Action>) -> Option<Upstream> {
+        if !matches!(self.stage, Stage::Dialling) {
+            return None;
+        }
+        let next = self.route.pop_front()?;
+        self.link = link;
+        self.heard(now);
+        let (upstream, dial) = match next {
+            Upstream::Leader(leader) => (leader, Action::Dial(link, leader)),
+            Upstream::Master(master) => (master, Action::DialMaster(link, master)),
+        };
+        self.upstream = upstream;
+        out.push(dial);
+        Some(next)
+    }
 
     /// The link stands: introduce ourselves.
     pub fn on_link_up(&mut self, now: Millis, out: &mut Vec<Action>) {
@@ -208,6 +271,9 @@ impl Learning {
         let config_version = self.config.committed().version;
         let info = LearnerInfo { sid: self.me, protocol_version: PROTOCOL_VERSION, config_version };
         let kind = if self.observes { PacketType::ObserverInfo } else { PacketType::FollowerInfo };
+        if self.upstream != self.leader {
+            tracing::info!(master = %self.upstream, leader = %self.leader, "observing through a follower");
+        }
         let packet = QuorumPacket::with_data(kind, self.epochs.accepted.start(), info.to_bytes());
         out.push(Action::Send(self.link, packet));
         self.stage = Stage::Registering;
@@ -325,11 +391,51 @@ impl Learning {
     }
 
     /// The time of `next_deadline` has come: nothing was heard for too long.
-    pub fn on_deadline(&mut self, now: Millis) -> Result<(), String> {
+    pub fn on_deadline(&mut self, now: Millis, out: &mut Vec<Action>) -> Result<(), String> {
+        if let Some(master) = &mut self.master {
+            master.on_deadline(now, out);
+        }
         if now < self.deadline {
             return Ok(());
         }
         Err(format!("nothing from leader {} for too long in stage {}", self.leader, self.stage_name()))
+    }
+
+    // --- observers that hang on this follower ----------------------------------------------------------------------
+
+    /// An observer has dialled.
+    pub fn on_observer_up(&mut self, now: Millis, link: LinkId) {
+        if let Some(master) = &mut self.master {
+            master.on_link_up(now, link);
+        }
+    }
+
+    /// A packet from an observer.
+    pub fn on_observer_packet(
+        &mut self,
+        now: Millis,
+        link: LinkId,
+        packet: QuorumPacket,
+        history: &History,
+        out: &mut Vec<Action>,
+    ) {
+        if let Some(master) = &mut self.master {
+            master.on_packet(now, link, packet, Holdings { history, config: self.config.committed() }, out);
+        }
+    }
+
+    /// An observer takes the bytes of its snapshot.
+    pub fn on_observer_progress(&mut self, now: Millis, link: LinkId) {
+        if let Some(master) = &mut self.master {
+            master.on_progress(now, link);
+        }
+    }
+
+    /// An observer is gone.
+    pub fn on_observer_gone(&mut self, link: LinkId) {
+        if let Some(master) = &mut self.master {
+            master.on_link_gone(link);
+        }
     }
 
     // --- packets in order ----------------------------------------------------------------------------------------
@@ -382,7 +488,7 @@ impl Learning {
                 self.commits.push_back(packet.zxid);
                 Ok(())
             }
-            (P::Commit, Stage::Active) => self.commit(packet.zxid, history, out),
+            (P::Commit, Stage::Active) => self.commit(packet.zxid, None, history, out),
             (P::CommitAndActivate, Stage::Synchronizing | Stage::AwaitingUpToDate | Stage::Active) => {
                 let leader = designated(packet.data.as_deref())?;
                 self.commit_and_activate(packet.zxid, leader, history, out)
@@ -397,7 +503,7 @@ impl Learning {
                 let zxid = packet.zxid;
                 self.on_proposal(packet, out)?;
                 if self.is_active() {
-                    self.commit(zxid, history, out)
+                    self.commit(zxid, None, history, out)
                 } else {
                     self.commits.push_back(zxid);
                     Ok(())
@@ -550,6 +656,7 @@ impl Learning {
         }
         out.push(Action::Send(self.link, self.new_leader_ack()));
         self.stage = Stage::Active;
+        self.synchronized_upto = self.last_logged;
         for proposal in self.pending.clone() {
             if !planted::is(Bug::InFlightNotLogged) {
                 self.log(proposal, out);
@@ -558,17 +665,27 @@ impl Learning {
         let is_ahead = matches!(self.mode, SyncMode::Snapshot { .. });
         self.serve_from = self.pending.back().map(|last| last.zxid).filter(|_| is_ahead);
         if self.serve_from.is_none() {
-            self.establish(out);
+            self.establish(self.synchronized_upto, out);
         }
         for zxid in std::mem::take(&mut self.commits) {
-            self.commit(zxid, history, out)?;
+            self.commit(zxid, None, history, out)?;
         }
         Ok(())
     }
 
-    fn establish(&self, out: &mut Vec<Action>) {
+    fn establish(&mut self, last_committed: Zxid, out: &mut Vec<Action>) {
         let role = if self.observes { EstablishedRole::Observer } else { EstablishedRole::Follower };
         out.push(Action::Established(role, self.epoch));
+        if !self.observes && self.observers.masters {
+            let start = MasterStart {
+                epoch: self.epoch,
+                timing: self.timing,
+                sync_limits: self.observers.sync_limits,
+                base: self.synchronized_upto,
+                last_committed,
+            };
+            self.master = Some(Box::new(ObserverMaster::new(self.heard_at, start, out)));
+        }
     }
 
     fn log(&mut self, proposal: Proposal, out: &mut Vec<Action>) {
@@ -581,7 +698,14 @@ impl Learning {
         out.push(Action::Append(proposal));
     }
 
-    fn commit(&mut self, zxid: Zxid, history: &mut History, out: &mut Vec<Action>) -> Result<(), String> {
+    /// A proposal is committed; `leader` is whom it designates if it is a reconfiguration.
+    fn commit(
+        &mut self,
+        zxid: Zxid,
+        leader: Option<ServerId>,
+        history: &mut History,
+        out: &mut Vec<Action>,
+    ) -> Result<(), String> {
         match self.pending.front().map(|proposal| proposal.zxid) {
             Some(next) if next == zxid => {}
             None => {
@@ -592,10 +716,14 @@ impl Learning {
         }
         if let Some(proposal) = self.pending.pop_front() {
             history.push(proposal.clone());
-            out.push(Action::Commit(proposal));
+            out.push(Action::Commit(proposal.clone()));
+            if let Some(master) = &mut self.master {
+                let holdings = Holdings { history, config: self.config.committed() };
+                master.on_committed(self.heard_at, &proposal, leader, holdings, out);
+            }
         }
         if self.serve_from.take_if(|last| *last <= zxid).is_some() {
-            self.establish(out);
+            self.establish(zxid, out);
         }
         Ok(())
     }
@@ -638,7 +766,7 @@ impl Learning {
             _ => None,
         };
         if self.is_active() {
-            self.commit(zxid, history, out)?;
+            self.commit(zxid, Some(leader), history, out)?;
         } else {
             self.commits.push_back(zxid);
         }
@@ -681,6 +809,7 @@ impl Learning {
     }
 
     fn heard(&mut self, now: Millis) {
+        self.heard_at = now;
         let patience_ms = match self.stage {
             Stage::AwaitingUpToDate | Stage::Active => self.timing.sync_ms(),
             _ => self.timing.init_ms(),

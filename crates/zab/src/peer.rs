@@ -15,9 +15,12 @@ use crate::action::{Action, EstablishedRole};
 use crate::config::Config;
 use crate::election::{Elected, Election, ElectionAction, ElectionSettings, InitialVote, Reach};
 use crate::history::History;
-use crate::leading::{LeaderStart, Leading, Standing, SyncCounts};
+use crate::leading::{LeaderStart, Leading, Standing};
 use crate::learning::{LearnerStart, Learning};
+use crate::observer_master::ObserverMaster;
+use crate::observing::{ObserverSettings, Rounds, Upstream};
 use crate::quorum::Membership;
+use crate::sync::SyncCounts;
 use crate::types::{Epochs, LinkId, Proposal, Timing};
 use planted::Bug;
 use wire::election::{Notification, ServerState};
@@ -45,6 +48,8 @@ pub struct PeerSettings {
     /// A leader that has used this counter of its epoch but one steps down: [`Zxid::COUNTER_MAX`], less where the roll-over
     /// is tried out.
     pub counter_max: u32,
+    /// What concerns observers.
+    pub observers: ObserverSettings,
 }
 
 /// What it found on its disk.
@@ -98,6 +103,10 @@ pub struct Peer {
     next_link: u64,
     election_count: u64,
     past_syncs: SyncCounts,
+    /// Where this server, an observer, goes for the history.
+    rounds: Rounds,
+    /// Before this it does not look for a leader.
+    look_from: Millis,
     /// An epoch that outbid a leadership of this server.
     outbid: Option<Epoch>,
 }
@@ -119,6 +128,8 @@ impl Peer {
         Peer {
             election: new_election(&settings, &config),
             config,
+            rounds: Rounds::new(settings.me, settings.observers),
+            look_from: Millis(i64::MIN),
             settings,
             role: Role::Settling,
             history,
@@ -177,6 +188,18 @@ impl Peer {
         if let Role::Learning(learning) = &self.role { Some(learning.link()) } else { None }
     }
 
+    /// Through whom this server learns: the leader itself, or a master of observers.
+    #[must_use]
+    pub fn upstream(&self) -> Option<ServerId> {
+        if let Role::Learning(learning) = &self.role { Some(learning.upstream()) } else { None }
+    }
+
+    /// The observers that hang on this server, where it is an established follower with a port for them.
+    #[must_use]
+    pub fn observer_master(&self) -> Option<&ObserverMaster> {
+        if let Role::Learning(learning) = &self.role { learning.master() } else { None }
+    }
+
     /// The epoch this server is in.
     #[must_use]
     pub fn epoch(&self) -> Epoch {
@@ -196,11 +219,16 @@ impl Peer {
     /// Synchronizations sent since the start.
     #[must_use]
     pub fn sync_counts(&self) -> SyncCounts {
-        let current = self.leading().map(|leading| leading.sync_counts).unwrap_or_default();
-        SyncCounts {
-            diffs: self.past_syncs.diffs + current.diffs,
-            truncs: self.past_syncs.truncs + current.truncs,
-            snaps: self.past_syncs.snaps + current.snaps,
+        let mut counts = self.past_syncs;
+        counts.add(self.current_syncs());
+        counts
+    }
+
+    fn current_syncs(&self) -> SyncCounts {
+        match (self.leading(), self.observer_master()) {
+            (Some(leading), _) => leading.sync_counts,
+            (None, Some(master)) => master.sync_counts(),
+            (None, None) => SyncCounts::default(),
         }
     }
 
@@ -214,6 +242,7 @@ impl Peer {
     #[must_use]
     pub fn next_deadline(&self) -> Option<Millis> {
         match &self.role {
+            Role::Settling if self.is_settled() => Some(self.look_from),
             Role::Settling | Role::Stopped => None,
             Role::Looking => self.election.next_deadline(),
             Role::Leading(leading) => Some(leading.next_deadline()),
@@ -256,6 +285,9 @@ impl Peer {
             match &mut peer.role {
                 Role::Leading(leading) if link.0 < DIALLED_LINKS_FROM => leading.on_link_up(now, link),
                 Role::Learning(learning) if learning.link() == link => learning.on_link_up(now, out),
+                Role::Learning(learning) if link.0 < DIALLED_LINKS_FROM && learning.master().is_some() => {
+                    learning.on_observer_up(now, link);
+                }
                 _ => out.push(Action::Close(link, "this server does not lead".to_owned())),
             }
             Ok(())
@@ -273,6 +305,10 @@ impl Peer {
             Role::Learning(learning) if learning.link() == link => {
                 learning.on_packet(now, packet, &mut peer.history, out)
             }
+            Role::Learning(learning) => {
+                learning.on_observer_packet(now, link, packet, &peer.history, out);
+                Ok(())
+            }
             _ => Ok(()), // Of a link that was closed meanwhile.
         });
     }
@@ -282,6 +318,7 @@ impl Peer {
         match &mut self.role {
             Role::Leading(leading) => leading.on_progress(now, link),
             Role::Learning(learning) if learning.link() == link => learning.on_progress(now),
+            Role::Learning(learning) => learning.on_observer_progress(now, link),
             _ => {}
         }
     }
@@ -314,12 +351,22 @@ impl Peer {
 
     /// A link is gone.
     pub fn on_link_gone(&mut self, now: Millis, link: LinkId, reason: String, out: &mut Vec<Action>) {
-        self.event(now, out, |peer, _| match &mut peer.role {
+        self.event(now, out, |peer, out| match &mut peer.role {
             Role::Leading(leading) => {
                 leading.on_link_gone(link);
                 Ok(())
             }
-            Role::Learning(learning) if learning.link() == link => Err(reason),
+            Role::Learning(learning) if learning.link() == link => {
+                if peer.dial_next(now, out) {
+                    Ok(())
+                } else {
+                    Err(reason)
+                }
+            }
+            Role::Learning(learning) => {
+                learning.on_observer_gone(link);
+                Ok(())
+            }
             _ => Ok(()),
         });
     }
@@ -387,7 +434,7 @@ impl Peer {
         }
         self.event(now, out, |peer, out| match &mut peer.role {
             Role::Leading(leading) => leading.on_deadline(now, out),
-            Role::Learning(learning) => learning.on_deadline(now),
+            Role::Learning(learning) => learning.on_deadline(now, out),
             _ => Ok(()),
         });
     }
@@ -482,6 +529,7 @@ impl Peer {
             outcome = outcome.and(Err(reason.to_owned()));
         }
         if let Err(reason) = outcome {
+            self.look_from = now.plus(self.pause_ms());
             self.leave(reason, out);
         }
         self.look_when_settled(now, out);
@@ -542,9 +590,23 @@ impl Peer {
         self.disk_requests -= 1;
     }
 
+    fn is_settled(&self) -> bool {
+        self.disk_requests == 0 && self.last_synced >= self.last_logged
+    }
+
+    /// How long this server pauses, ms, if it lets go of its part now: an observer spares those it hung on, which may have others
+    /// to take back.
+    fn pause_ms(&mut self) -> i64 {
+        match &self.role {
+            Role::Learning(learning) if learning.observes() => {
+                self.rounds.pause_ms(learning.is_active(), learning.candidates())
+            }
+            _ => 0,
+        }
+    }
+
     fn look_when_settled(&mut self, now: Millis, out: &mut Vec<Action>) {
-        let is_settled = self.disk_requests == 0 && self.last_synced >= self.last_logged;
-        if !matches!(self.role, Role::Settling) || !is_settled {
+        if !matches!(self.role, Role::Settling) || !self.is_settled() || now < self.look_from {
             return;
         }
         self.role = Role::Looking;
@@ -589,41 +651,53 @@ impl Peer {
         match elected.role {
             ServerState::Leading => {
                 let standing = Standing { epochs: self.epochs, last_zxid: self.last_logged, outbid: self.outbid };
-                let PeerSettings { me, reconfig_enabled, timing, counter_max, .. } = self.settings;
-                let start = LeaderStart { me, config: self.config.clone(), reconfig_enabled };
+                let PeerSettings { me, reconfig_enabled, timing, counter_max, observers, .. } = self.settings;
+                let sync_limits = observers.sync_limits;
+                let start = LeaderStart { me, config: self.config.clone(), reconfig_enabled, sync_limits };
                 let leading = Leading::new(now, start, timing, counter_max, standing, out);
                 self.role = Role::Leading(Box::new(leading));
             }
             role => {
-                let link = LinkId(self.next_link);
-                self.next_link += 1;
+                let leader = elected.vote.leader;
+                let observes = role == ServerState::Observing;
                 let learner = LearnerStart {
                     me: self.settings.me,
-                    leader: elected.vote.leader,
-                    link,
-                    observes: role == ServerState::Observing,
+                    leader,
+                    route: match observes {
+                        true => self.rounds.route(self.config.committed(), leader),
+                        false => [Upstream::Leader(leader)].into(),
+                    },
+                    observers: self.settings.observers,
+                    observes,
                     epochs: self.epochs,
                     last_zxid: self.last_logged,
                     config: self.config.clone(),
                     reconfig_enabled: self.settings.reconfig_enabled,
                     is_stranger: self.is_blank() && elected.was_settled && self.config.is_voter(self.settings.me),
                 };
-                let learning = Learning::new(now, learner, self.settings.timing, out);
+                let learning = Learning::new(now, learner, self.settings.timing);
                 self.role = Role::Learning(Box::new(learning));
+                self.dial_next(now, out);
             }
         }
         self.note(&out[start..]);
     }
 
+    /// Dials the leader, or the next of those whom an observer may hang on. Answers whether there was one left.
+    fn dial_next(&mut self, now: Millis, out: &mut Vec<Action>) -> bool {
+        let Role::Learning(learning) = &mut self.role else { return false };
+        let Some(dialled) = learning.dial_next(now, LinkId(self.next_link), out) else { return false };
+        self.next_link += 1;
+        self.rounds.dialled(dialled);
+        true
+    }
+
     fn leave(&mut self, reason: String, out: &mut Vec<Action>) {
+        self.past_syncs.add(self.current_syncs());
         let stops = self.leading().is_some_and(Leading::stops_after_hand_over);
         let next = if stops { Role::Stopped } else { Role::Settling };
         let logged = match std::mem::replace(&mut self.role, next) {
             Role::Leading(mut leading) => {
-                let SyncCounts { diffs, truncs, snaps } = leading.sync_counts;
-                self.past_syncs.diffs += diffs;
-                self.past_syncs.truncs += truncs;
-                self.past_syncs.snaps += snaps;
                 self.outbid = self.outbid.max(leading.outbid());
                 tracing::info!(reason, "no longer LEADING");
                 if let Some((to, end)) = leading.hand_over_end(&reason) {
@@ -639,6 +713,10 @@ impl Peer {
             Role::Learning(mut learning) => {
                 tracing::info!(reason, leader = %learning.leader(), "no longer FOLLOWING");
                 out.push(Action::Left(reason.clone()));
+                if let Some(master) = learning.master() {
+                    out.push(Action::StopListening);
+                    out.extend(master.links().map(|link| Action::Close(link, reason.clone())));
+                }
                 out.push(Action::Close(learning.link(), reason));
                 learning.take_logged()
             }

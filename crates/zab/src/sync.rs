@@ -1,8 +1,11 @@
 //! How a learner catches up: DIFF, TRUNC or SNAP (`LearnerHandler.syncFollower`, `queueCommittedProposals`).
 
+use crate::action::Action;
 use crate::history::History;
+use crate::types::LinkId;
 use planted::Bug;
 use wire::Zxid;
+use wire::quorum::{PacketType, QuorumPacket};
 
 /// The leader's choice for one learner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +26,107 @@ pub enum SyncPlan {
     },
     /// Send a snapshot.
     Snap,
+}
+
+impl SyncPlan {
+    /// Which of the two limits it counts against.
+    #[must_use]
+    pub fn kind(self) -> SyncKind {
+        match self {
+            SyncPlan::Diff { .. } | SyncPlan::Trunc { .. } => SyncKind::Diff,
+            SyncPlan::Snap => SyncKind::Snap,
+        }
+    }
+}
+
+/// The two kinds of synchronizations, of which so many may go on at the same time (`LearnerSyncThrottler.SyncType`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SyncKind {
+    /// By transactions, whether or not the learner's log is cut before.
+    Diff,
+    /// By a snapshot.
+    Snap,
+}
+
+/// How many synchronizations may go on at the same time before an observer has to come again. Followers are never sent away,
+/// but count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SyncLimits {
+    /// By transactions (`leader.maxConcurrentDiffSyncs`).
+    pub diffs_max: usize,
+    /// By snapshots (`leader.maxConcurrentSnapSyncs`).
+    pub snaps_max: usize,
+}
+
+impl Default for SyncLimits {
+    fn default() -> SyncLimits {
+        SyncLimits { diffs_max: 100, snaps_max: 10 }
+    }
+}
+
+impl SyncLimits {
+    /// Why no other of this kind may begin while these go on, if none may.
+    #[must_use]
+    pub fn refusal(&self, kind: SyncKind, under_way: impl Iterator<Item = SyncKind>) -> Option<String> {
+        let under_way = under_way.filter(|other| *other == kind).count();
+        let (max, key) = match kind {
+            SyncKind::Diff => (self.diffs_max, "leader.maxConcurrentDiffSyncs"),
+            SyncKind::Snap => (self.snaps_max, "leader.maxConcurrentSnapSyncs"),
+        };
+        (under_way >= max).then(|| format!("{key} is {max}, and {under_way} are under way"))
+    }
+}
+
+/// Counts of synchronizations sent, for metrics.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SyncCounts {
+    /// By DIFF.
+    pub diffs: u64,
+    /// By TRUNC.
+    pub truncs: u64,
+    /// By SNAP.
+    pub snaps: u64,
+}
+
+impl SyncCounts {
+    /// One more.
+    pub fn count(&mut self, plan: SyncPlan) {
+        match plan {
+            SyncPlan::Diff { .. } => self.diffs += 1,
+            SyncPlan::Trunc { .. } => self.truncs += 1,
+            SyncPlan::Snap => self.snaps += 1,
+        }
+    }
+
+    /// Those of another time too.
+    pub fn add(&mut self, other: SyncCounts) {
+        self.diffs += other.diffs;
+        self.truncs += other.truncs;
+        self.snaps += other.snaps;
+    }
+}
+
+/// Sends a learner what it lacks by the plan. A snapshot stands for everything up to `last_processed`.
+pub fn send(plan: SyncPlan, link: LinkId, last_processed: Zxid, history: &History, out: &mut Vec<Action>) {
+    let from = match plan {
+        SyncPlan::Diff { zxid, from } => {
+            out.push(Action::Send(link, QuorumPacket::bare(PacketType::Diff, zxid)));
+            from
+        }
+        SyncPlan::Trunc { zxid, from } => {
+            out.push(Action::Send(link, QuorumPacket::bare(PacketType::Trunc, zxid)));
+            from
+        }
+        SyncPlan::Snap => {
+            out.push(Action::SendSnapshot(link, last_processed));
+            return;
+        }
+    };
+    for proposal in history.iter_from(from) {
+        let packet = QuorumPacket::with_data(PacketType::Proposal, proposal.zxid, proposal.bytes.clone());
+        out.push(Action::Send(link, packet));
+        out.push(Action::Send(link, QuorumPacket::bare(PacketType::Commit, proposal.zxid)));
+    }
 }
 
 /// Chooses for a learner whose last logged zxid is `peer_last`, given the leader's last applied zxid and history.

@@ -137,6 +137,16 @@ honoured! {
             "`true`: a session is known only to the server through which it began; it ends with that server's role and cannot own ephemerals. All servers must have the same value";
         local_sessions_upgrading_enabled: bool = Is("false"), Kind::Boolean, "localSessionsUpgradingEnabled",
             "`true`: such a session becomes an ordinary one when it creates an ephemeral; otherwise that is refused (-120)";
+        observer_master_port: i64 = Is("0"), Kind::Int { min: 0, max: 65535 }, "observerMasterPort",
+            "the port on which followers serve observers, which then do not burden the leader; observers need it too, with the same number. 0 = observers connect to the leader";
+        observer_election_delay_ms: i64 = Is("200"), COUNT, "observer.election.DelayMs",
+            "the longest pause before an observer that has lost its connection looks for a leader again, in ms. A Java property in Apache";
+        observer_reconnect_delay_ms: i64 = Is("0"), COUNT, "observer.reconnectDelayMs",
+            "the longest further pause of an observer that has tried all servers it may connect to, in ms. A Java property in Apache";
+        snap_syncs_max: i64 = Is("10"), POSITIVE, "leader.maxConcurrentSnapSyncs" | "maxConcurrentSnapSyncs",
+            "learners that one server synchronizes by snapshot at the same time; an observer beyond that has to come again. A Java property in Apache";
+        diff_syncs_max: i64 = Is("100"), POSITIVE, "leader.maxConcurrentDiffSyncs" | "maxConcurrentDiffSyncs",
+            "the same for learners that get a DIFF. A Java property in Apache";
         standalone_enabled: bool = Is("true"), Kind::Boolean, "standaloneEnabled",
             "`false`: a single server runs as an ensemble of one";
         reconfig_enabled: bool = Is("false"), Kind::Boolean, "reconfigEnabled",

@@ -68,12 +68,6 @@ inert! {
         "version": Kind::Text, Unset, "the version of the server list",
             ignored(&[], "the version comes from the name of the dynamic configuration file");
         "quorum.cnxn.threads.size": COUNT, Is("20"), "threads that accept election connections", ignored(&[], THREADS);
-        "leader.maxConcurrentSnapSyncs" | "maxConcurrentSnapSyncs": POSITIVE, Is("10"),
-            "learners that get a snapshot at the same time",
-            ignored(&[], "their number is not limited");
-        "leader.maxConcurrentDiffSyncs" | "maxConcurrentDiffSyncs": POSITIVE, Is("100"),
-            "learners that get a DIFF at the same time",
-            ignored(&[], "their number is not limited");
         "leader.maxTimeToWaitForEpoch" | "maxTimeToWaitForEpoch": COUNT_OR_UNSET, Is("-1"),
             "how long a new leader waits for the epochs of a quorum, in ms", ignored(&["-1"], "it waits for initLimit");
         "leader.nodelay": Kind::Boolean, Is("true"), "TCP_NODELAY towards learners", ignored(TRUE, "it is always on");
@@ -91,14 +85,8 @@ inert! {
             "how a leader queues requests of its learners", ignored(FALSE, "there is one pipeline");
         "follower.skipLearnerRequestToNextProcessor": Kind::Boolean, Is("false"),
             "how a follower queues requests of its observers", ignored(FALSE, "there is one pipeline");
-        "observerMasterPort": Kind::Int { min: 0, max: 65535 }, Is("0"),
-            "the port on which a follower accepts observers", ignored(&["0"], "observers connect to the leader");
-        "observerMaster.sizeLimit": COUNT, Is("33554432"), "bytes kept for those observers",
-            ignored(&[], "observers connect to the leader");
-        "observer.reconnectDelayMs": COUNT, Is("0"), "the pause before an observer connects again, in ms",
-            ignored(&["0"], "an observer connects again at once");
-        "observer.election.DelayMs": COUNT, Is("200"), "the pause before an observer looks for a leader, in ms",
-            ignored(&[], "an observer looks for a leader at once");
+        "observerMaster.sizeLimit": COUNT, Is("33554432"), "bytes of transactions a master keeps for its observers",
+            ignored(&[], "they are given from the history that commitLogCount bounds");
         "syncEnabled" | "observer.syncEnabled": Kind::Boolean, Is("true"), "whether an observer writes a log",
             ignored(TRUE, "an observer always writes its log");
         "multiAddress.reachabilityCheckEnabled": Kind::Boolean, Is("true"),

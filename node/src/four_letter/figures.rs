@@ -244,8 +244,8 @@ pub(crate) fn metrics(shared: &Shared) -> Vec<(&'static str, Metric)> {
         let voters = shared.membership().voters().count();
         metrics.push(("quorum_size", integer(voters)));
     }
-    if let (Some(leader), "observer") = (status.leader, status.mode) {
-        metrics.push(("observer_master_id", Metric::Integer(leader.0)));
+    if let (Some(master), "observer") = (status.upstream, status.mode) {
+        metrics.push(("observer_master_id", Metric::Integer(master.0)));
     }
     push_client_metrics(shared, &status, &mut metrics);
     push_tree_metrics(shared, &status, &mut metrics);
@@ -350,8 +350,7 @@ fn push_protocol_metrics(shared: &Shared, status: &Status, metrics: &mut Metrics
     ]);
     match status.mode {
         "leader" => push_leader_metrics(shared, status, metrics),
-        // Nobody follows a follower here.
-        "follower" => metrics.push(("synced_observers", Metric::Integer(0))),
+        "follower" => metrics.push(("synced_observers", integer(status.synced_learners.len()))),
         _ => {}
     }
 }

@@ -12,7 +12,7 @@ use wire::quorum::QuorumPacket;
 use wire::{Epoch, Millis, ServerId, Zxid};
 use zab::election::{ElectionAction, ElectionSettings, Reach};
 use zab::quorum::Membership;
-use zab::{Action, Epochs, EstablishedRole, LinkId, Peer, PeerSettings, PeerStart, Proposal, Timing};
+use zab::{Action, Epochs, EstablishedRole, LinkId, ObserverSettings, Peer, PeerSettings, PeerStart, Proposal, Timing};
 
 /// Events looked at in one input.
 const EVENTS_MAX: usize = 64;
@@ -69,6 +69,7 @@ impl World {
         let membership = Membership::parse(&format!("{MEMBERS}version=0")).expect("a fixed text");
         let timing = Timing { tick_ms: 100, init_limit_ticks: 10, sync_limit_ticks: 5 };
         let election = ElectionSettings::default();
+        let observers = ObserverSettings::default();
         let settings = PeerSettings {
             me,
             membership,
@@ -77,6 +78,7 @@ impl World {
             election,
             commit_log_count: 8,
             counter_max: Zxid::COUNTER_MAX,
+            observers,
         };
         let log: Vec<Proposal> = [START.0 - 1, START.0].map(|zxid| proposal(Zxid(zxid))).to_vec();
         let epochs = Epochs { accepted: Epoch(1), current: Epoch(1) };

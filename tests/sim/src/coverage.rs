@@ -20,6 +20,7 @@ impl Coverage {
         "elections",
         "epochs used up",
         "servers without a leader that could be read",
+        "observers on followers",
         "DIFF",
         "TRUNC",
         "SNAP",

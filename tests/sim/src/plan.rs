@@ -151,6 +151,7 @@ impl Plan {
         let mut setup = draw_setup(&voters, &observers, is_standalone, &mut shape, &mut times);
         setup.read_only_after_ms = *rng.fork("read-only").pick(&READ_ONLY_AFTER_MS).unwrap_or(&None);
         setup.counter_max = *rng.fork("epochs").pick(&EPOCHS).unwrap_or(&Zxid::COUNTER_MAX);
+        setup.observer_masters = rng.fork("observer masters").chance(50);
         let clients = u32::try_from(shape.range(2, 8)).unwrap_or(2);
         let min_us = times.range(20, 300);
         Plan {
@@ -219,6 +220,7 @@ fn draw_setup(
         },
         sync_us: (sync_us, sync_us * times.range(1, 4)),
         jitter_seed: shape.bits(),
+        observer_masters: false,
     }
 }
 

@@ -18,6 +18,7 @@ use bytes::{Bytes, BytesMut};
 use node::actions::{Sink, shared_clients};
 use node::clients::SharedClients;
 use node::disk_work::DiskWork;
+use node::learner_conn::Port;
 use node::recovery::Recovery;
 use node::shared::{ClientInput, Shared};
 use node::snapshots::Snapshots;
@@ -92,8 +93,8 @@ pub enum Effect {
     Vote(ServerId, Notification),
     /// Connect to every election port: votes that waited for a connection go out.
     ConnectAll,
-    /// Dial a leader.
-    Dial(LinkId, ServerId),
+    /// Dial a leader, or a master of observers.
+    Dial(LinkId, ServerId, Port),
     /// A snapshot is about to be sent through a pipe.
     SnapshotBegins(PipeId),
     /// Something for itself, later.
@@ -179,7 +180,7 @@ pub struct Server {
     link_of: BTreeMap<PipeId, LinkId>,
     conn_of: BTreeMap<PipeId, ConnId>,
     next_link: u64,
-    listening: bool,
+    listening: Option<Port>,
     role: Option<ServingRole>,
     snapshot_from: Option<LinkId>,
     source: Arc<Mutex<Option<(ServerId, Zxid)>>>,
@@ -256,7 +257,7 @@ impl Server {
             link_of: BTreeMap::new(),
             conn_of: BTreeMap::new(),
             next_link: 0,
-            listening: false,
+            listening: None,
             role: None,
             snapshot_from: None,
             source,
@@ -303,10 +304,10 @@ impl Server {
         self.role
     }
 
-    /// Whether its quorum port is open.
+    /// Whether this port between servers is open.
     #[must_use]
-    pub fn is_listening(&self) -> bool {
-        self.listening
+    pub fn is_listening(&self, port: Port) -> bool {
+        self.listening == Some(port)
     }
 
     /// The connection that a pipe carries.

@@ -12,6 +12,7 @@ use store::testing::MemFs;
 use store::{Compression, DataDirs, LogSettings, RecoverSettings};
 use tree::{PrepSettings, TreeSettings};
 use wire::{ServerId, Zxid};
+use zab::ObserverSettings;
 use zab::quorum::Membership;
 
 /// The longest entry of a log or packet.
@@ -48,15 +49,18 @@ pub struct Setup {
     pub sync_us: (i64, i64),
     /// Seeds the jitter of snapshots.
     pub jitter_seed: u64,
+    /// Whether observers hang on followers.
+    pub observer_masters: bool,
 }
 
 impl Setup {
     /// How long a learner can stay with a leader that its reports do not reach, µs: the leader ends the link `syncLimit`
     /// after the last word, the learner notices no later than another `syncLimit` after that. Two ticks more for rounding,
-    /// and a tenth for clocks that run slowly.
+    /// and a tenth for clocks that run slowly. With a master of observers between them there are two such links.
     #[must_use]
     pub fn report_us(&self) -> i64 {
-        (2 * self.sync_limit_ticks + 2) * self.tick_ms * 1100
+        let links = if self.observer_masters { 2 } else { 1 };
+        links * (2 * self.sync_limit_ticks + 2) * self.tick_ms * 1100
     }
 
     /// Where a server keeps its data.
@@ -123,6 +127,12 @@ impl Setup {
             counter_max: self.counter_max,
             notification_interval_ms_min: self.tick_ms / 4,
             notification_interval_ms_max: 10 * self.tick_ms,
+            observers: ObserverSettings {
+                masters: self.observer_masters,
+                election_delay_ms_max: self.tick_ms,
+                reconnect_delay_ms_max: self.tick_ms,
+                ..ObserverSettings::default()
+            },
         }
     }
 }

@@ -21,6 +21,7 @@ use crate::server::{Clock, Server, ServerEvent};
 use crate::setup::Setup;
 use crate::trace::Trace;
 use bytes::Bytes;
+use node::learner_conn::Port;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -45,7 +46,7 @@ pub enum Event {
     Server(ServerId, u32, ServerEvent),
     /// Something comes out of a pipe.
     Arrival(PipeId, usize, Flow),
-    /// A server tries to reach a leader's quorum port.
+    /// A server tries to reach a leader's quorum port, or a follower's port for observers.
     Dial {
         /// Who dials.
         from: ServerId,
@@ -54,7 +55,9 @@ pub enum Event {
         /// Its number for the link.
         link: LinkId,
         /// Whom it dials.
-        leader: ServerId,
+        to: ServerId,
+        /// Where.
+        port: Port,
         /// Tries left.
         tries: u32,
     },
@@ -251,8 +254,8 @@ impl World {
                 }
             }
             Event::Arrival(pipe, end, flow) => self.on_arrival(pipe, end, flow),
-            Event::Dial { from, incarnation, link, leader, tries } => {
-                self.on_dial(from, incarnation, link, leader, tries);
+            Event::Dial { from, incarnation, link, to, port, tries } => {
+                self.on_dial(from, incarnation, link, (to, port), tries);
             }
             Event::NobodyThere { by, incarnation, gone } => self.on_nobody_there(by, incarnation, gone),
             Event::Timer(id, number) => {

@@ -26,6 +26,8 @@ pub struct Plan {
     pub specs: Vec<ServerSpec>,
     /// How many at the end of the list are observers.
     pub observers: usize,
+    /// Whether each server has a loopback address of its own, so that they may have ports of the same number.
+    pub own_addresses: bool,
 }
 
 impl Plan {
@@ -33,7 +35,7 @@ impl Plan {
     pub fn voters(kinds: &[ServerKind]) -> Self {
         let spec =
             |kind: &ServerKind| ServerSpec::new(*kind).set("tickTime", 1000).set("initLimit", 20).set("syncLimit", 10);
-        Self { specs: kinds.iter().map(spec).collect(), observers: 0 }
+        Self { specs: kinds.iter().map(spec).collect(), observers: 0, own_addresses: false }
     }
 
     /// Adds an observer.
@@ -41,6 +43,18 @@ impl Plan {
         let spec = Self::voters(&[kind]).specs.remove(0).set("peerType", "observer");
         self.specs.push(spec);
         self.observers += 1;
+        self
+    }
+
+    /// Gives every server a loopback address of its own for the ports between servers: 127.0.1.N for server N.
+    pub fn own_addresses(mut self) -> Self {
+        self.own_addresses = true;
+        self
+    }
+
+    /// Sets a key on one server, by its id.
+    pub fn set_on(mut self, id: usize, key: &str, value: impl ToString) -> Self {
+        self.specs[id - 1] = self.specs[id - 1].clone().set(key, value);
         self
     }
 
@@ -58,7 +72,8 @@ impl Plan {
             spec.id = index as u8 + 1;
             for (peer, p) in ports.iter().enumerate() {
                 let role = if peer >= voters { ":observer" } else { "" };
-                let line = format!("127.0.0.1:{}:{}{role}", p.quorum, p.election);
+                let host = if self.own_addresses { format!("127.0.1.{}", peer + 1) } else { "127.0.0.1".to_owned() };
+                let line = format!("{host}:{}:{}{role}", p.quorum, p.election);
                 spec = spec.set(&format!("server.{}", peer + 1), line);
             }
             Server::prepare(spec, ports[index])

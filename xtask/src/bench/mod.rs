@@ -4,7 +4,7 @@
 //! machine does hits both; the median of the rounds counts. The generator is one thread ([`load`]); its share of the
 //! processor is in the table, because on two cores it is often the limit. The result goes to standard output as
 //! markdown and to `target/bench/<commit>.json` with everything raw. Children are ended by their guards, on errors too,
-//! and by the kernel should this process be killed. [`failover`] measures what a killed leader costs, with a load of its own.
+//! and by the kernel should this process be killed. [`failover`] measures what a killed leader costs, [`observers`] what observers cost, each with a load of its own.
 
 #![allow(clippy::print_stdout, reason = "the table is what the command was asked for")]
 
@@ -15,6 +15,7 @@ mod failover;
 mod frames;
 mod histogram;
 mod load;
+mod observers;
 mod options;
 mod proc;
 mod report;
@@ -46,11 +47,11 @@ pub fn run(args: &[String]) -> Result<()> {
         return echo::serve(port.parse().context("the echo's port")?);
     }
     if args.iter().any(|arg| arg == "--help" || arg == "-h") {
-        println!("{}\n\n{}", options::USAGE, failover::USAGE);
+        println!("{}\n\n{}\n\n{}", options::USAGE, failover::USAGE, observers::USAGE);
         return Ok(());
     }
     let options = match args.first() {
-        Some(word) if word == failover::WORD => None,
+        Some(word) if word == failover::WORD || word == observers::WORD => None,
         _ => Some(Options::parse(args)?),
     };
     if cfg!(debug_assertions) {
@@ -59,7 +60,11 @@ pub fn run(args: &[String]) -> Result<()> {
     let root = support::prerequisites::workspace().canonicalize().context("find the workspace")?;
     let results = root.join("target/bench");
     std::fs::create_dir_all(&results).with_context(|| format!("create {}", results.display()))?;
-    let Some(options) = options else { return failover::run(&args[1..], &root, &results) };
+    let Some(options) = options else {
+        let (word, rest) = args.split_first().context("a word that was seen before")?;
+        let run = if word == failover::WORD { failover::run } else { observers::run };
+        return run(rest, &root, &results);
+    };
     let node = match &options.node {
         Some(path) => path.canonicalize().with_context(|| format!("find {}", path.display()))?,
         None => build(&root)?,

@@ -59,6 +59,17 @@ pub struct Workshop {
     pub dir: tempfile::TempDir,
 }
 
+/// The shape of an ensemble.
+#[derive(Debug, Clone, Copy)]
+pub struct Layout {
+    /// Servers that vote; one alone is standalone.
+    pub voters: usize,
+    /// Servers that do not.
+    pub observers: usize,
+    /// Whether these hang on followers, which takes an address of its own for every server: 127.0.1.N.
+    pub masters: bool,
+}
+
 /// One server, running or down.
 #[derive(Debug)]
 pub struct Server {
@@ -84,7 +95,15 @@ impl Workshop {
     /// # Errors
     /// When one does not come up; the message has the end of its log.
     pub fn start(&self, contender: Contender, count: usize, name: &str) -> Result<Ensemble> {
-        let mut servers = self.prepare(contender, count, name)?;
+        self.start_layout(contender, Layout { voters: count, observers: 0, masters: false }, name)
+    }
+
+    /// The same with observers, behind the voters in the list.
+    ///
+    /// # Errors
+    /// As [`Workshop::start`].
+    pub fn start_layout(&self, contender: Contender, layout: Layout, name: &str) -> Result<Ensemble> {
+        let mut servers = self.prepare_layout(contender, layout, name)?;
         for server in &mut servers {
             server.start(&self.node, Launch::Tied)?;
         }
@@ -99,12 +118,23 @@ impl Workshop {
     /// # Errors
     /// When the disk refuses.
     pub fn prepare(&self, contender: Contender, count: usize, name: &str) -> Result<Vec<Server>> {
+        self.prepare_layout(contender, Layout { voters: count, observers: 0, masters: false }, name)
+    }
+
+    fn prepare_layout(&self, contender: Contender, layout: Layout, name: &str) -> Result<Vec<Server>> {
+        let count = layout.voters + layout.observers;
         let members: Vec<[u16; 4]> = (0..count).map(|_| std::array::from_fn(|_| ports::free_port())).collect();
         let mut lines = String::new();
         if count > 1 {
             for (index, [_, quorum, election, _]) in members.iter().enumerate() {
-                lines.push_str(&format!("server.{}=127.0.0.1:{quorum}:{election}\n", index + 1));
+                let sid = index + 1;
+                let host = if layout.masters { format!("127.0.1.{sid}") } else { "127.0.0.1".to_owned() };
+                let role = if index < layout.voters { "" } else { ":observer" };
+                lines.push_str(&format!("server.{sid}={host}:{quorum}:{election}{role}\n"));
             }
+        }
+        if layout.masters {
+            lines.push_str(&format!("observerMasterPort={}\n", ports::free_port()));
         }
         let mut servers = Vec::with_capacity(count);
         for (index, [client, .., http]) in members.iter().enumerate() {

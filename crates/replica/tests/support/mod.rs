@@ -10,10 +10,11 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use tree::{ConnId, PrepSettings, Tree, TreeSettings};
 use wire::client::{ConnectRequest, ConnectResponse, Password, RequestHeader};
+use wire::quorum::{ForwardedRequest, PacketType, QuorumPacket};
 use wire::txn::TxnEntry;
 use wire::{Id, Millis, Reader, ServerId, SessionId, Writer, Xid, Zxid};
 use zab::quorum::Membership;
-use zab::{Epochs, LinkId, Proposal};
+use zab::{Epochs, LinkId, ObserverSettings, Proposal};
 
 type Frames = Arc<Mutex<BTreeMap<ConnId, VecDeque<Bytes>>>>;
 
@@ -62,7 +63,7 @@ pub struct Server {
     epochs: Epochs,
     snapshot: Option<Tree>,
     inbox: VecDeque<Input>,
-    listening: bool,
+    listening: Option<Port>,
     pub serving: bool,
 }
 
@@ -76,7 +77,7 @@ pub struct World {
     next_link: u64,
     next_conn: u64,
     /// Dials to servers that do not listen yet, with the tries left.
-    dials: Vec<(ServerId, LinkId, ServerId, u32)>,
+    dials: Vec<(ServerId, LinkId, (ServerId, Port), u32)>,
     /// What became of hand-overs, by the number of the question.
     pub answers: Vec<(u64, HandOverOutcome)>,
     /// Servers that were asked to stop and have done so.
@@ -88,6 +89,13 @@ pub struct World {
     /// How long a server looks for a leader before it serves reads.
     read_only_after_ms: Option<i64>,
     local_sessions: LocalSessions,
+}
+
+/// Where a server may be dialled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Port {
+    Quorum,
+    Observers,
 }
 
 pub fn settings(me: ServerId, membership: &Option<Membership>) -> Settings {
@@ -115,6 +123,7 @@ pub fn settings(me: ServerId, membership: &Option<Membership>) -> Settings {
         counter_max: Zxid::COUNTER_MAX,
         notification_interval_ms_min: 20,
         notification_interval_ms_max: 1000,
+        observers: ObserverSettings::default(),
     }
 }
 
@@ -138,13 +147,32 @@ impl World {
         World::with(servers, Zxid::COUNTER_MAX, Some(after_ms), LocalSessions::Never)
     }
 
+    /// Voters, and behind them observers that hang on the followers.
+    pub fn with_observers(voters: i64, observers: i64) -> World {
+        let mut world = World::with_roles(voters, observers, Zxid::COUNTER_MAX, None, LocalSessions::Never);
+        world.run(3000);
+        world
+    }
+
     /// Servers whose sessions are local.
     pub fn with_local_sessions(servers: i64, local_sessions: LocalSessions) -> World {
         World::with(servers, Zxid::COUNTER_MAX, None, local_sessions)
     }
 
     fn with(servers: i64, counter_max: u32, read_only_after_ms: Option<i64>, local_sessions: LocalSessions) -> World {
-        let text: String = (1..=servers).map(|sid| format!("server.{sid}=h{sid}:2888:3888:participant\n")).collect();
+        World::with_roles(servers, 0, counter_max, read_only_after_ms, local_sessions)
+    }
+
+    fn with_roles(
+        voters: i64,
+        observers: i64,
+        counter_max: u32,
+        read_only_after_ms: Option<i64>,
+        local_sessions: LocalSessions,
+    ) -> World {
+        let servers = voters + observers;
+        let role = |sid: i64| if sid <= voters { "participant" } else { "observer" };
+        let text: String = (1..=servers).map(|sid| format!("server.{sid}=h{sid}:2888:3888:{}\n", role(sid))).collect();
         let membership = (servers > 0).then(|| Membership::parse(&format!("{text}version=0")).unwrap());
         let mut world = World {
             now: 1000,
@@ -173,7 +201,7 @@ impl World {
                 epochs: Epochs::default(),
                 snapshot: None,
                 inbox: VecDeque::new(),
-                listening: false,
+                listening: None,
                 serving: false,
             };
             world.servers.insert(ServerId(sid), server);
@@ -193,6 +221,7 @@ impl World {
             counter_max: self.counter_max,
             read_only_after_ms: self.read_only_after_ms,
             local_sessions: self.local_sessions,
+            observers: ObserverSettings { masters: true, ..ObserverSettings::default() },
             ..settings(ServerId(sid), &self.membership)
         };
         let server = self.servers.get_mut(&ServerId(sid)).unwrap();
@@ -219,7 +248,7 @@ impl World {
         let server = self.servers.get_mut(&sid).unwrap();
         server.replica = None;
         server.inbox.clear();
-        server.listening = false;
+        server.listening = None;
         server.serving = false;
         server.connected.clear();
         let ends: Vec<_> = self.links.keys().filter(|(at, _)| *at == sid).copied().collect();
@@ -289,9 +318,11 @@ impl World {
                 replica.step(now, input, &mut out);
             }
             let applied = server.tree.read().last_zxid();
+            // An observer gets transaction and commit in one.
+            let observes = self.membership.as_ref().is_some_and(|members| !members.is_voter(sid));
             for action in &out {
                 assert!(
-                    !matches!(action, Action::Append(proposal) if proposal.zxid <= applied),
+                    observes || !matches!(action, Action::Append(proposal) if proposal.zxid <= applied),
                     "server {sid} has applied up to {applied} what it only now begins to log: {action:?}"
                 );
             }
@@ -344,9 +375,11 @@ impl World {
                         self.input(to, Input::Vote { from: sid, notification });
                     }
                 }
-                Action::Dial { link, leader } => self.dials.push((sid, link, leader, 20)),
-                Action::Listen => server.listening = true,
-                Action::StopListening => server.listening = false,
+                Action::Dial { link, leader } => self.dials.push((sid, link, (leader, Port::Quorum), 20)),
+                Action::DialMaster { link, master } => self.dials.push((sid, link, (master, Port::Observers), 20)),
+                Action::Listen => server.listening = Some(Port::Quorum),
+                Action::ListenForObservers => server.listening = Some(Port::Observers),
+                Action::StopListening => server.listening = None,
                 Action::Send { link, packet } => {
                     if let Some(&(other, link)) = self.links.get(&(sid, link)) {
                         self.input(other, Input::Packet { link, packet });
@@ -368,13 +401,13 @@ impl World {
     }
 
     fn dial_all(&mut self) {
-        for (sid, link, leader, tries) in std::mem::take(&mut self.dials) {
-            if self.servers[&leader].listening {
-                self.dial(sid, link, leader);
+        for (sid, link, (to, port), tries) in std::mem::take(&mut self.dials) {
+            if self.servers[&to].listening == Some(port) {
+                self.dial(sid, link, to);
             } else if tries == 0 {
                 self.input(sid, Input::LinkGone { link, reason: "refused".into() });
             } else {
-                self.dials.push((sid, link, leader, tries - 1));
+                self.dials.push((sid, link, (to, port), tries - 1));
             }
         }
     }
@@ -447,6 +480,23 @@ impl World {
         let header = RequestHeader { xid: Xid(xid), opcode };
         let body = Bytes::from(bytes);
         self.input(ServerId(sid), Input::Request { conn, session, header, body, identities: World::identities() });
+    }
+
+    /// Through whom a server learns.
+    pub fn upstream(&self, sid: i64) -> Option<i64> {
+        Some(self.servers[&ServerId(sid)].replica.as_ref()?.status().upstream?.0)
+    }
+
+    /// A learner's upstream gets a request on its link, whoever uses the session by now.
+    pub fn forwarded(&mut self, sid: i64, session: SessionId, opcode: i32, body: impl FnOnce(&mut Vec<u8>)) {
+        let mut bytes = Vec::new();
+        body(&mut bytes);
+        let request = ForwardedRequest { session, cxid: 77, opcode, body: bytes.into() };
+        let mut packet = QuorumPacket::with_data(PacketType::Request, Zxid::NONE, request.to_bytes());
+        packet.identities = Some(World::identities().to_vec());
+        let dialled = |(at, link): &(ServerId, LinkId)| at.0 == sid && link.0 >= 1 << 63;
+        let (_, &(upstream, link)) = self.links.iter().find(|(end, _)| dialled(end)).expect("a link to its upstream");
+        self.input(upstream, Input::Packet { link, packet });
     }
 
     /// The answer to a handshake, with its last byte.

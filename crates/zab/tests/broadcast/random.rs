@@ -9,6 +9,7 @@
 use std::fmt;
 
 use wire::{Millis, ServerId};
+use zab::ObserverSettings;
 use zab::quorum::Membership;
 
 use crate::support::disk::Lane;
@@ -92,6 +93,16 @@ fn membership(rng: &mut Rng) -> Membership {
     Membership::parse(&text).unwrap()
 }
 
+/// In half of the runs observers hang on followers.
+fn observers(rng: &mut Rng) -> ObserverSettings {
+    ObserverSettings {
+        masters: rng.chance(50),
+        election_delay_ms_max: [0, 200][rng.below(2)],
+        reconnect_delay_ms_max: [0, 500][rng.below(2)],
+        ..ObserverSettings::default()
+    }
+}
+
 fn world(seed: u64, bug: Option<Bug>, ensemble: Ensemble) -> (World, Faults) {
     let mut rng = Rng::new(seed ^ 0x5eed);
     let members = membership(&mut rng);
@@ -108,6 +119,7 @@ fn world(seed: u64, bug: Option<Bug>, ensemble: Ensemble) -> (World, Faults) {
     if ensemble == Ensemble::Changing {
         world.let_change(SERVERS);
     }
+    world.observers = observers(&mut Rng::new(seed ^ 0x0b5));
     world.short_histories = rng.chance(50);
     let mut sometimes = |rate: usize| if rng.chance(60) { rate } else { 0 };
     let faults = Faults {
@@ -332,6 +344,7 @@ fn add(sum: &mut Counts, run: &Counts) {
     sum.proposals += run.proposals;
     sum.commits += run.commits;
     sum.informs += run.informs;
+    sum.relayed += run.relayed;
     sum.reconfigs += run.reconfigs;
     sum.cuts += run.cuts;
     sum.stalls += run.stalls;
@@ -375,6 +388,7 @@ fn random_runs_are_safe_and_recover() {
         ("torn", sum.torn),
         ("commits", sum.commits),
         ("informs", sum.informs),
+        ("relayed", sum.relayed),
         ("cuts", sum.cuts),
         ("stalls", sum.stalls),
         ("abandoned", sum.abandoned),

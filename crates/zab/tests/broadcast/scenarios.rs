@@ -5,6 +5,9 @@
 //! | command | meaning |
 //! | --- | --- |
 //! | `ensemble 1 2 3 observer=4` | the members; comes first |
+//! | `syncs diffs=1 snaps=1` | how many observers may synchronize at the same time |
+//! | `pause 200` | the longest pause of an observer that has lost its link, ms |
+//! | `masters` | observers hang on followers |
 //! | `start 1`, `kill 1`, `stop 1` | a process begins, dies (its disk loses what was not synced), or is asked to end |
 //! | `epochs 1 accepted=2 current=1` | what the files of a server say that does not run |
 //! | `wipe 1` | a server that does not run loses its disk |
@@ -29,8 +32,8 @@ use std::path::Path;
 use bytes::Bytes;
 use wire::quorum::{LearnerInfo, PROTOCOL_VERSION, PacketType, QuorumPacket, ack_epoch};
 use wire::{Epoch, ServerId, Zxid};
-use zab::Epochs;
 use zab::quorum::Membership;
+use zab::{Epochs, SyncLimits};
 
 use crate::support::disk::{Entry, Lane, tag};
 use crate::support::render;
@@ -138,6 +141,12 @@ impl Script {
         let sids = |words: &[&str]| words.iter().map(|word| sid(word)).collect::<Vec<_>>();
         match *verb {
             "ensemble" => self.ensemble(rest),
+            "syncs" => {
+                let max = |key| usize::try_from(option(rest, key).unwrap()).unwrap();
+                self.world().observers.sync_limits = SyncLimits { diffs_max: max("diffs"), snaps_max: max("snaps") };
+            }
+            "pause" => self.world().observers.election_delay_ms_max = number(rest[0]),
+            "masters" => self.world().observers.masters = true,
             "start" => sids(rest).into_iter().for_each(|sid| self.world().start(sid)),
             "kill" => sids(rest).into_iter().for_each(|sid| self.world().kill(sid)),
             "stop" => sids(rest).into_iter().for_each(|sid| self.world().stop(sid)),

@@ -10,7 +10,7 @@ use super::disk::{Done, Entry, Lane, Work};
 use super::invariants::{self, Violation};
 use super::network::Payload;
 use super::render;
-use super::world::{Bug, Event, World};
+use super::world::{Bug, Event, Port, World};
 
 impl World {
     // --- disks ---------------------------------------------------------------------------------------------------
@@ -113,13 +113,16 @@ impl World {
         match action {
             Action::Election(ElectionAction::Send(to, vote)) => self.cast(sid, to, &vote),
             Action::Election(_) | Action::Looking | Action::Elected => {}
-            Action::Listen => self.server(sid).listening = true,
-            Action::StopListening => self.server(sid).listening = false,
+            Action::Listen => self.server(sid).listening = Some(Port::Quorum),
+            Action::ListenForObservers => self.server(sid).listening = Some(Port::Observers),
+            Action::StopListening => self.server(sid).listening = None,
             Action::Dial(link, to) => {
                 self.say(|| format!("{sid}: dials {to}"));
-                let life = self.server(sid).life;
-                let delay = self.rng.range(self.weather.link_ms);
-                self.schedule(delay, Event::Dial { from: sid, life, link, to, tries: 1 });
+                self.begin_dial(sid, link, (to, Port::Quorum));
+            }
+            Action::DialMaster(link, to) => {
+                self.say(|| format!("{sid}: dials {to}, a master of observers"));
+                self.begin_dial(sid, link, (to, Port::Observers));
             }
             Action::Send(link, packet) => self.send(sid, link, Payload::Packet(packet)),
             Action::SendSnapshot(link, zxid) => self.send_snapshot(sid, link, zxid),
@@ -176,6 +179,12 @@ impl World {
             }
             Action::Deliver(link, packet) => self.request(sid, link, &packet),
         }
+    }
+
+    fn begin_dial(&mut self, from: ServerId, link: LinkId, (to, port): (ServerId, Port)) {
+        let life = self.server(from).life;
+        let delay = self.rng.range(self.weather.link_ms);
+        self.schedule(delay, Event::Dial { from, life, link, to, port, tries: 1 });
     }
 
     /// What the server around a learner does with a ping: it answers at once, with an empty and not a null list.

@@ -8,7 +8,7 @@ use wire::quorum::{PacketType, QuorumPacket};
 use wire::{Epoch, Millis, ServerId, Zxid};
 use zab::election::{ElectionSettings, Reach};
 use zab::quorum::Membership;
-use zab::{Epochs, EstablishedRole, LinkId, Peer, PeerSettings, PeerStart, Timing};
+use zab::{Epochs, EstablishedRole, LinkId, ObserverSettings, Peer, PeerSettings, PeerStart, Timing};
 
 use super::disk::{Disk, Done, Entry, Lane};
 use super::invariants::{self, Check, Ledger, Violation};
@@ -67,6 +67,15 @@ impl Weather {
     };
 }
 
+/// Where a server may be dialled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Port {
+    /// A leader's.
+    Quorum,
+    /// A follower's.
+    Observers,
+}
+
 pub(super) enum Event {
     Vote {
         from: ServerId,
@@ -88,6 +97,7 @@ pub(super) enum Event {
         life: u64,
         link: LinkId,
         to: ServerId,
+        port: Port,
         tries: u32,
     },
     Disk {
@@ -114,7 +124,7 @@ pub struct Server {
     pub serving: Option<(EstablishedRole, Epoch)>,
     /// How much of `applied` its clients may have seen in this life.
     pub(super) shown: usize,
-    pub(super) listening: bool,
+    pub(super) listening: Option<Port>,
     pub(super) received: Option<(Zxid, Vec<Entry>)>,
     /// The configuration in force, as its file has it.
     pub config: Membership,
@@ -132,7 +142,7 @@ impl Server {
             applied_upto: Zxid::ZERO,
             serving: None,
             shown: 0,
-            listening: false,
+            listening: None,
             received: None,
             config,
             offer: None,
@@ -152,6 +162,8 @@ pub struct Counts {
     pub proposals: u64,
     pub commits: u64,
     pub informs: u64,
+    /// Of these, those that followers have passed on.
+    pub relayed: u64,
     pub reconfigs: u64,
     pub cuts: u64,
     pub stalls: u64,
@@ -176,6 +188,8 @@ pub struct World {
     pub timing: Timing,
     pub bug: Option<Bug>,
     pub commit_log_count: usize,
+    /// Whether observers hang on followers, and how.
+    pub observers: ObserverSettings,
     /// Whether servers learn who is gone.
     pub evidence: bool,
     /// After a restart the history begins somewhere in the log, as behind a snapshot.
@@ -207,6 +221,7 @@ impl World {
             timing: Timing { tick_ms: 100, init_limit_ticks: 10, sync_limit_ticks: 5 },
             bug: None,
             commit_log_count: 500,
+            observers: ObserverSettings::default(),
             evidence: true,
             short_histories: false,
             counts: Counts::default(),
@@ -274,6 +289,7 @@ impl World {
             election: ElectionSettings { max_notification_interval_ms: 1600, ..ElectionSettings::default() },
             commit_log_count: self.commit_log_count,
             counter_max: Zxid::COUNTER_MAX,
+            observers: self.observers,
         };
         let server = self.servers.get_mut(&sid).expect("a member of the ensemble");
         assert!(server.peer.is_none(), "server {sid} runs already");
@@ -358,7 +374,7 @@ impl World {
         }
         let server = self.server(sid);
         (server.peer, server.serving, server.received, server.offer) = (None, None, None, None);
-        (server.listening, server.shown) = (false, 0);
+        (server.listening, server.shown) = (None, 0);
         for id in self.network.between(|a, b| a == sid || b == sid) {
             for end in 0..2 {
                 if self.network.connections.get(&id).is_some_and(|connection| connection.ends[end].sid == sid) {
@@ -465,6 +481,8 @@ impl World {
             match &payload {
                 Payload::Packet(packet) if packet.kind != PacketType::Ping || self.trace_pings => {
                     self.count(packet.kind);
+                    let leads = self.servers[&from].peer.as_ref().is_some_and(|peer| peer.leading().is_some());
+                    self.counts.relayed += u64::from(packet.kind == PacketType::Inform && !leads);
                     self.say(|| format!("{from}->{to}: {}", render::packet(packet)));
                 }
                 Payload::Snapshot(zxid, list) => {
@@ -661,7 +679,7 @@ impl World {
                 }
             }
             Event::Link { id, end } => self.arrive(id, end),
-            Event::Dial { from, life, link, to, tries } => self.try_dial(from, life, link, to, tries),
+            Event::Dial { from, life, link, to, port, tries } => self.try_dial(from, life, link, (to, port), tries),
             Event::Disk { sid, life, lane } => {
                 let keep = self.bug == Some(Bug::KeepsTruncated);
                 let server = self.server(sid);
@@ -705,18 +723,18 @@ impl World {
         }
     }
 
-    fn try_dial(&mut self, from: ServerId, life: u64, link: LinkId, to: ServerId, tries: u32) {
+    fn try_dial(&mut self, from: ServerId, life: u64, link: LinkId, (to, port): (ServerId, Port), tries: u32) {
         let server = self.server(from);
         let wants = |peer: &Peer| peer.leader_link() == Some(link);
         if server.life != life || !server.peer.as_ref().is_some_and(wants) {
             return;
         }
-        if self.server(to).listening && self.network.can_reach(from, to) {
+        if self.server(to).listening == Some(port) && self.network.can_reach(from, to) {
             let (id, accepted) = self.network.connect(self.now, (from, link), to);
             self.deliver(id, 0, Payload::Up);
             self.with_peer(to, |peer, now, out| peer.on_link_up(now, accepted, out));
         } else if tries < DIAL_TRIES {
-            self.schedule(DIAL_RETRY_MS, Event::Dial { from, life, link, to, tries: tries + 1 });
+            self.schedule(DIAL_RETRY_MS, Event::Dial { from, life, link, to, port, tries: tries + 1 });
         } else {
             self.with_peer(from, |peer, now, out| {
                 peer.on_link_gone(now, link, format!("server {to} cannot be reached"), out);

@@ -6,9 +6,11 @@ use crate::disk::Job;
 use crate::links::Link;
 use crate::observe::Observation;
 use node::disk_work::History;
+use node::learner_conn::Port;
 use node::outbox::Attached;
 use replica::{Action, CloseReason, HandOverOutcome, Input, ServingRole};
 use std::sync::atomic::Ordering::Relaxed;
+use wire::ServerId;
 use wire::quorum::PacketType;
 use zab::{LinkId, Proposal};
 
@@ -31,6 +33,11 @@ impl Server {
             self.perform_one(action);
         }
         self.actions = actions;
+    }
+
+    fn dial(&mut self, link: LinkId, peer: ServerId, port: Port) {
+        self.links.insert(link, Link::new(None, Some(peer)));
+        self.effects.push(Effect::Dial(link, peer, port));
     }
 
     /// `Hands::perform`.
@@ -78,12 +85,11 @@ impl Server {
                 HandOverOutcome::Refused { .. } => "hand-overs refused",
             }),
             Action::Stopped => self.effects.push(Effect::Stopped),
-            Action::Listen => self.listening = true,
-            Action::StopListening => self.listening = false,
-            Action::Dial { link, leader } => {
-                self.links.insert(link, Link::new(None, Some(leader)));
-                self.effects.push(Effect::Dial(link, leader));
-            }
+            Action::Listen => self.listening = Some(Port::Quorum),
+            Action::ListenForObservers => self.listening = Some(Port::Observers),
+            Action::StopListening => self.listening = None,
+            Action::Dial { link, leader } => self.dial(link, leader, Port::Quorum),
+            Action::DialMaster { link, master } => self.dial(link, master, Port::Observers),
             Action::Send { link, packet } => self.send(link, packet),
             Action::SendSnapshot { link, zxid } => {
                 self.checks.lock().coverage.count("SNAP");

@@ -74,7 +74,7 @@ impl Server {
     }
 
     pub(super) fn on_accepted(&mut self, pipe: PipeId) {
-        if !self.listening {
+        if self.listening.is_none() {
             self.effects.push(Effect::Close(pipe));
             return;
         }

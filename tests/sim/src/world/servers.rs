@@ -5,6 +5,7 @@ use crate::client::ClientInput;
 use crate::network::{Delivery, Flow, Holder, PipeId};
 use crate::observe::{ClientId, Observation};
 use crate::server::{Effect, Server, ServerEvent};
+use node::learner_conn::Port;
 use store::testing::Keep;
 use wire::ServerId;
 use wire::election::Notification;
@@ -48,8 +49,8 @@ impl World {
                         self.send_vote(sid, to, notification);
                     }
                 }
-                Effect::Dial(link, leader) => {
-                    let event = Event::Dial { from: sid, incarnation, link, leader, tries: DIAL_TRIES };
+                Effect::Dial(link, to, port) => {
+                    let event = Event::Dial { from: sid, incarnation, link, to, port, tries: DIAL_TRIES };
                     let delay_us = self.net.delay_us(holder, holder);
                     self.agenda.plan(self.now_us + delay_us, event);
                 }
@@ -144,22 +145,32 @@ impl World {
         }
     }
 
-    pub(super) fn on_dial(&mut self, from: ServerId, incarnation: u32, link: LinkId, leader: ServerId, tries: u32) {
+    pub(super) fn on_dial(
+        &mut self,
+        from: ServerId,
+        incarnation: u32,
+        link: LinkId,
+        (to, port): (ServerId, Port),
+        tries: u32,
+    ) {
         if self.hosts.get(&from).is_none_or(|host| host.incarnation != incarnation || host.process.is_none()) {
             return;
         }
-        let target = self.hosts.get(&leader).filter(|host| host.process.is_some()).map(|host| host.incarnation);
-        let is_blocked = self.net.is_blocked(from, leader) || self.net.is_blocked(leader, from);
-        let is_heard = self.process(leader).is_some_and(|process| process.is_listening());
+        let target = self.hosts.get(&to).filter(|host| host.process.is_some()).map(|host| host.incarnation);
+        let is_blocked = self.net.is_blocked(from, to) || self.net.is_blocked(to, from);
+        let is_heard = self.process(to).is_some_and(|process| process.is_listening(port));
         match target.filter(|_| is_heard && !is_blocked) {
             Some(target) => {
-                let pipe = self.net.open(Holder::Server(from, incarnation), Holder::Server(leader, target));
-                self.tell(leader, ServerEvent::Accepted(pipe));
+                let pipe = self.net.open(Holder::Server(from, incarnation), Holder::Server(to, target));
+                if port == Port::Observers {
+                    self.checks.lock().coverage.count("observers on followers");
+                }
+                self.tell(to, ServerEvent::Accepted(pipe));
                 self.tell(from, ServerEvent::Dialled(link, Some(pipe)));
             }
             None if tries > 1 => {
                 let pause_us = self.rng.range(DIAL_PAUSE_US.0, DIAL_PAUSE_US.1);
-                let event = Event::Dial { from, incarnation, link, leader, tries: tries - 1 };
+                let event = Event::Dial { from, incarnation, link, to, port, tries: tries - 1 };
                 self.agenda.plan(self.now_us + pause_us, event);
             }
             None => self.tell(from, ServerEvent::Dialled(link, None)),
