@@ -37,6 +37,17 @@ impl Changing {
         self.ports.values().map(|ports| SocketAddr::from(([127, 0, 0, 1], ports.client))).collect()
     }
 
+    /// Gives a place other ports, of which the server that has it learns by a change of the ensemble; answers where its clients
+    /// will find it.
+    ///
+    /// # Panics
+    /// When there is no such place.
+    pub fn give_ports(&mut self, id: u8) -> SocketAddr {
+        let ports = Ports::free();
+        *self.ports.get_mut(&id).expect("a place") = ports;
+        SocketAddr::from(([127, 0, 0, 1], ports.client))
+    }
+
     /// A server's line.
     #[must_use]
     pub fn line(&self, id: u8, role: &str) -> String {

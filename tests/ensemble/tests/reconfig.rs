@@ -265,3 +265,103 @@ fn a_member_without_its_disk_does_not_vote_before_it_has_followed() {
         session.get("/acknowledged").expect("what was acknowledged is there");
     }
 }
+
+/// Three voters that follow one leader, and which it is.
+fn three() -> (Changing, u8) {
+    let mut servers = Changing::with_places(1..=4);
+    for id in 1..=3 {
+        servers.start_new(Zookube, id, PARTICIPANT, &[1, 2, 3]);
+    }
+    let leader = servers.wait_settled(&[1, 2, 3]);
+    (servers, leader)
+}
+
+fn wait_role(servers: &Changing, id: u8, role: Role) {
+    wait::until("a server to get its new role", LIMIT, || (servers.role(id) == role).then_some(()));
+}
+
+#[test]
+fn voters_become_observers_and_voters_again() {
+    let (mut servers, leader) = three();
+    let mut load = Load::start(&servers.addrs(), 3);
+    let follower = if leader == 1 { 2 } else { 1 };
+    servers.join(follower, OBSERVER);
+    wait_role(&servers, follower, Role::Observer);
+    servers.join(follower, PARTICIPANT);
+    wait_role(&servers, follower, Role::Follower);
+    // The leader too: somebody else leads then, and it observes.
+    servers.join(leader, OBSERVER);
+    wait_role(&servers, leader, Role::Observer);
+    let next = servers.wait_settled(&[1, 2, 3]);
+    assert_ne!(next, leader);
+    servers.join(leader, PARTICIPANT);
+    wait_role(&servers, leader, Role::Follower);
+    load.progress(WRITES, LIMIT);
+    let outcome = load.finish();
+    let records: Vec<_> = outcome.iter().map(|(record, _)| record.clone()).collect();
+    let members: Vec<SocketAddr> = servers.servers.values().map(support::Server::addr).collect();
+    tree::assert_kept(&members, &records);
+}
+
+#[test]
+fn a_server_moves_to_other_ports_while_it_runs() {
+    for moves_the_leader in [false, true] {
+        let (mut servers, leader) = three();
+        let id = if moves_the_leader { leader } else { leader % 3 + 1 };
+        let old = servers.servers[&id].addr();
+        let mut session = Session::open_any(&[old], 30_000, LIMIT);
+        session.create("/before", b"", Mode::Ephemeral).expect("create");
+        let new = servers.give_ports(id);
+        let line = servers.line(id, PARTICIPANT);
+        servers.change(&Reconfig { joining: Some(&line), ..Reconfig::NOTHING }, |text| text.contains(&line));
+        wait::until("the server to serve at its new port, and no longer at the old one", LIMIT, || {
+            (words::srvr_field(new, "Mode").is_some() && words::ask(old, "ruok").is_none()).then_some(())
+        });
+        // The session goes on there, and elections find it at its new place.
+        session.reconnect_any(&[new], LIMIT).expect("the session is there");
+        session.get("/before").expect("its ephemeral is there");
+        let leads = wait::until("a leader", LIMIT, || {
+            (1..=3).find(|other| *other != id && servers.role(*other) == Role::Leader).or((words::srvr_field(
+                new, "Mode",
+            )
+            .as_deref()
+                == Some("leader"))
+            .then_some(id))
+        });
+        let gone = if leads == id { leads % 3 + 1 } else { leads };
+        servers.servers.get_mut(&gone).expect("a member").kill_9();
+        let stays = (1..=3).find(|other| *other != id && *other != gone).expect("a third");
+        wait::until("the two that are left to elect", LIMIT, || {
+            let modes = [words::srvr_field(new, "Mode")?, words::srvr_field(servers.servers[&stays].addr(), "Mode")?];
+            (modes.iter().any(|mode| mode == "leader") && modes.iter().any(|mode| mode == "follower")).then_some(())
+        });
+    }
+}
+
+#[test]
+fn groups_and_weights_come_and_go() {
+    let (servers, _) = three();
+    let lines: Vec<String> = (1..=3).map(|id| servers.line(id, PARTICIPANT)).collect();
+    let grouped = format!("{},group.1=1:2:3,weight.1=3,weight.2=1,weight.3=1", lines.join(","));
+    let text =
+        servers.change(&Reconfig { members: Some(&grouped), ..Reconfig::NOTHING }, |text| text.contains("group.1"));
+    assert!(text.contains("weight.1=3\n"), "{text}");
+    let mut session = Session::open_any(&servers.addrs(), 30_000, LIMIT);
+    let one_by_one = Reconfig { leaving: Some("3"), ..Reconfig::NOTHING };
+    assert_eq!(session.reconfig(&one_by_one), Err(Failure::Code(-8)), "with groups all members are named");
+    // Server 1 weighs more than the two others: it is a quorum by itself.
+    let mut servers = servers;
+    for id in [2, 3] {
+        servers.servers.get_mut(&id).expect("a member").kill_9();
+    }
+    assert_eq!(servers.wait_settled(&[1]), 1);
+    let mut session = Session::open_any(&[servers.servers[&1].addr()], 30_000, LIMIT);
+    session.create("/alone", b"", Mode::Persistent).expect("create");
+    for id in [2, 3] {
+        servers.servers.get_mut(&id).expect("a member").start();
+    }
+    servers.wait_settled(&[1, 2, 3]);
+    let plain = lines.join("\n");
+    servers.change(&Reconfig { members: Some(&plain), ..Reconfig::NOTHING }, |text| !text.contains("group.1"));
+    servers.wait_settled(&[1, 2, 3]);
+}
