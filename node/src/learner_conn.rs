@@ -5,13 +5,16 @@
 //! end, and behind a SNAP packet stands a snapshot without any frame. Deadlines are the core's; only errors of the sockets
 //! and bytes that are no packets end a link from here.
 
+mod attempts;
+mod directory;
+
 use crate::client_listener::{Place, bind};
 use crate::config::Listen;
 use crate::exit;
 use crate::inbox::Internal;
 use crate::limits::{
-    ACCEPT_PAUSE, BIND_PAUSE, BIND_TRIES, CLOSE_FLUSH, DIAL_LONGER, DIAL_PAUSE_MIN, DIAL_TRIES, LINK_PROGRESS_EVERY,
-    LINK_READ_BYTES, LINKS_MAX, LISTEN_BACKLOG, OBSERVER_PORT_PAUSE, OWN_NAME_PATIENCE, SNAPSHOT_CHUNK_BYTES,
+    ACCEPT_PAUSE, BIND_PAUSE, BIND_TRIES, CLOSE_FLUSH, LINK_PROGRESS_EVERY, LINK_READ_BYTES, LINKS_MAX, LISTEN_BACKLOG,
+    OBSERVER_PORT_PAUSE, OWN_NAME_PATIENCE, SNAPSHOT_CHUNK_BYTES,
 };
 use crate::link::{Link, Work};
 use crate::recovery::Recovery;
@@ -19,7 +22,9 @@ use crate::resolve::Resolver;
 use crate::resolve::bind::server_port;
 use crate::resolve::dial::{DialOptions, connect};
 use crate::snapshot_stream::{SnapshotStream, StreamError};
+use attempts::Attempts;
 use bytes::BytesMut;
+pub use directory::{Directory, Port};
 use parking_lot::RwLock;
 use replica::SharedTree;
 use std::future::poll_fn;
@@ -60,15 +65,6 @@ pub struct LinkSettings {
     pub resolver: Resolver,
 }
 
-/// Who is where, for as long as the ensemble does not change.
-#[derive(Debug, Clone)]
-pub struct Directory {
-    /// The ensemble; while it changes, the servers of both configurations.
-    pub membership: Membership,
-    /// Where to listen.
-    pub listen: Vec<Listen>,
-}
-
 struct Net {
     settings: LinkSettings,
     directory: RwLock<Directory>,
@@ -76,31 +72,6 @@ struct Net {
     internal: mpsc::Sender<Internal>,
     last_accepted: AtomicU64,
     accepted: AtomicUsize,
-}
-
-/// Where learners are accepted and dialled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Port {
-    /// The quorum port of a leader.
-    Quorum,
-    /// The port for observers of a follower (`observerMasterPort`).
-    Observers,
-}
-
-impl Port {
-    const fn name(self) -> &'static str {
-        match self {
-            Port::Quorum => "quorum port",
-            Port::Observers => "observer master port",
-        }
-    }
-
-    const fn server(self) -> &'static str {
-        match self {
-            Port::Quorum => "leader",
-            Port::Observers => "observer master",
-        }
-    }
 }
 
 /// The quorum port, and the one for observers: a server has one of them open at most.
@@ -175,14 +146,6 @@ impl LinkNet {
                 Err(reason) => net.tell(Internal::LinkGone(link.id, reason)).await,
             }
         });
-    }
-}
-
-impl Directory {
-    /// Host and quorum port of a server, all of them.
-    fn quorum_ports(&self, sid: ServerId) -> Vec<(String, u16)> {
-        let spec = self.membership.servers.get(&sid).into_iter();
-        spec.flat_map(|spec| &spec.addresses).map(|address| (address.host.clone(), address.quorum_port)).collect()
     }
 }
 
@@ -330,7 +293,8 @@ impl Net {
         };
         let (read, write) = stream.into_split();
         self.tell(Internal::LinkUp { link: link.clone(), dialled }).await;
-        let reader = Reader { net: self.clone(), id: link.id, stream: read, input: BytesMut::new() };
+        let (net, id, from_learner) = (self.clone(), link.id, dialled.is_none());
+        let reader = Reader { net, id, from_learner, stream: read, input: BytesMut::new() };
         let writer = Writer { net: self.clone(), link: link.clone(), stream: write };
         // Whichever ends first ends the other.
         let reason = tokio::select! {
@@ -346,33 +310,6 @@ impl Net {
     }
 }
 
-/// When a leader that does not answer is dialled again, and for how long: as many times as Apache's server does and as long as
-/// it takes for that, and a little longer, but without a long pause at the beginning.
-struct Attempts {
-    made: u32,
-    pause: Duration,
-    pause_max: Duration,
-}
-
-impl Attempts {
-    fn new(pause_max: Duration) -> Attempts {
-        Attempts { made: 0, pause: DIAL_PAUSE_MIN, pause_max: pause_max.max(DIAL_PAUSE_MIN) }
-    }
-
-    /// An attempt has failed so long after the first began: the pause before the next, if there is to be one.
-    fn pause_after(&mut self, elapsed: Duration) -> Option<Duration> {
-        self.made += 1;
-        if self.made >= DIAL_TRIES
-            && elapsed >= self.pause_max.saturating_mul(DIAL_TRIES - 1).saturating_add(DIAL_LONGER)
-        {
-            return None;
-        }
-        let pause = self.pause;
-        self.pause = self.pause.saturating_mul(2).min(self.pause_max);
-        Some(pause)
-    }
-}
-
 /// Why a link ends.
 #[derive(Debug, thiserror::Error)]
 enum Ending {
@@ -384,6 +321,8 @@ enum Ending {
     Packet(#[from] DecodeError),
     #[error("receive a snapshot: {0}")]
     Snapshot(#[from] StreamError),
+    #[error("SNAP {0} from a learner")]
+    SnapshotOfLearner(Zxid),
     #[error("send a snapshot: {0}")]
     Replaced(#[from] image::TreeReplaced),
 }
@@ -391,13 +330,15 @@ enum Ending {
 impl Ending {
     /// Whether the peer sent something that it must not.
     fn is_protocol(&self) -> bool {
-        matches!(self, Ending::Packet(_) | Ending::Snapshot(_))
+        matches!(self, Ending::Packet(_) | Ending::Snapshot(_) | Ending::SnapshotOfLearner(_))
     }
 }
 
 struct Reader {
     net: Arc<Net>,
     id: LinkId,
+    /// A learner has dialled, which sends no snapshots: they would take the memory for a tree before anybody could refuse them.
+    from_learner: bool,
     stream: OwnedReadHalf,
     input: BytesMut,
 }
@@ -424,6 +365,10 @@ impl Reader {
         let mut packets = Vec::new();
         let bad = loop {
             match QuorumPacket::parse(&mut self.input, self.net.settings.data_bytes_max) {
+                Ok(Some(packet)) if packet.kind == PacketType::Snap && self.from_learner => {
+                    self.hand_over(packets).await;
+                    return Err(Ending::SnapshotOfLearner(packet.zxid));
+                }
                 Ok(Some(packet)) if packet.kind == PacketType::Snap => {
                     self.hand_over(std::mem::take(&mut packets)).await;
                     self.receive_snapshot(packet.zxid).await?;
@@ -523,40 +468,5 @@ impl Writer {
         }
         tracing::info!(%zxid, bytes = sent, "sent a snapshot");
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The pauses of a leader that refuses each attempt, in ms.
-    fn pauses(attempt_ms: u64, pause_max_ms: u64) -> Vec<u128> {
-        let mut attempts = Attempts::new(Duration::from_millis(pause_max_ms));
-        let (mut pauses, mut elapsed) = (Vec::new(), Duration::ZERO);
-        loop {
-            elapsed += Duration::from_millis(attempt_ms);
-            let Some(pause) = attempts.pause_after(elapsed) else { return pauses };
-            elapsed += pause;
-            pauses.push(pause.as_millis());
-        }
-    }
-
-    #[test]
-    fn the_first_pauses_are_short_and_the_last_attempt_is_late() {
-        let refused = pauses(0, 100);
-        assert_eq!(refused[..8], [1, 2, 4, 8, 16, 32, 64, 100]);
-        // Apache's fifth attempt comes after 400 ms, and its leaders open their ports up to 200 ms later than ours.
-        assert!((600..800).contains(&refused.iter().sum::<u128>()), "{refused:?}");
-    }
-
-    #[test]
-    fn attempts_that_hang_are_as_many_as_apaches() {
-        assert_eq!(pauses(10_000, 100).len() + 1, DIAL_TRIES as usize);
-    }
-
-    #[test]
-    fn without_a_pause_configured_the_end_is_still_reached() {
-        assert_eq!(pauses(50, 0).len() + 1, DIAL_TRIES as usize);
     }
 }

@@ -27,16 +27,15 @@ use replica::{Input, Replica, SharedTree};
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use store::{Origin, TxnLog};
+use store::{DataDirs, DirLock, Origin, RealFs, TxnLog};
 use tokio::sync::{mpsc, oneshot, watch};
-use wire::ServerId;
+use wire::{ServerId, Zxid};
 
 /// Runs a server until it is told to stop.
 ///
 /// # Errors
 /// When it cannot start. What goes wrong later ends the process ([`exit::halt`]).
-pub fn run(mut config: Config) -> Result<(), Fatal> {
-    go_by_kept_list(&mut config);
+pub fn run(config: Config) -> Result<(), Fatal> {
     let started = Instant::now();
     tracing::debug!(mono = %clock::mono(), "the clock starts");
     let cgroups = Cgroups::of_process();
@@ -47,7 +46,7 @@ pub fn run(mut config: Config) -> Result<(), Fatal> {
         .enable_all()
         .build()
         .map_err(|error| Fatal::new(exit::UNEXPECTED, format!("start the runtime: {error}")))?;
-    let outcome = runtime.block_on(serve(Arc::new(config), cgroups, started));
+    let outcome = runtime.block_on(serve(config, cgroups, started));
     // Connections that still wait for their clients must not hold up the end.
     runtime.shutdown_background();
     outcome
@@ -60,18 +59,16 @@ fn workers(cgroups: &Cgroups) -> usize {
     quota.clamp(1, processors)
 }
 
-async fn serve(config: Arc<Config>, cgroups: Cgroups, started: Instant) -> Result<(), Fatal> {
+async fn serve(mut config: Config, cgroups: Cgroups, started: Instant) -> Result<(), Fatal> {
     let signals = |error: io::Error| Fatal::new(exit::UNEXPECTED, format!("listen for signals: {error}"));
     let stop_order = StopOrder::listen().map_err(signals)?;
     init::reap_orphans_if_first().map_err(signals)?;
-    let (dirs, autocreate) = settings::dirs(&config);
+    let (dirs, _lock) = take_volume(&mut config)?;
+    let config = Arc::new(config);
     let kernels_limit = cgroups.memory_limit_bytes();
     let gauge = Gauge::new(cgroups, config.settings.memory_growth_limit);
     let bounds = Bounds::within(gauge.as_ref().map_or(kernels_limit, Gauge::limit_bytes));
     let recovery = recovery(&config, &bounds);
-    let _lock = store::open_dirs(&*recovery.vfs, &dirs, autocreate).map_err(unusable)?;
-    volume::admit(&config, &dirs)?;
-    store_myid(&config)?;
     let recovered = recovery.run(clock::wall()).map_err(unusable)?;
     report(&recovered, started);
     let Recovered { tree, history, found } = recovered;
@@ -86,36 +83,23 @@ async fn serve(config: Arc<Config>, cgroups: Cgroups, started: Instant) -> Resul
     shared.bounds = bounds;
     let shared = Arc::new(shared);
 
-    let snapshots = Arc::new(Snapshots::new(
-        recovery.vfs.clone(),
-        dirs.clone(),
-        tree.clone(),
-        settings::snapshots(&config),
-        settings::retention(&config).map(|(keep, _)| keep),
-        shared.disk.clone(),
-    ));
-    let log = TxnLog::open(recovery.vfs.clone(), dirs.log_dir(), settings::log(&config), found.last);
-    let slow_sync = Duration::from_millis(config.settings.fsync_warning_threshold_ms.unsigned_abs());
-    let stats: Arc<DiskStats> = shared.disk.clone();
-    let disk = Disk::new(log, recovery.clone(), snapshots.clone(), internal.clone(), stats, epochs, slow_sync)
-        .spawn()
-        .map_err(|error| Fatal::new(exit::UNEXPECTED, format!("start the disk thread: {error}")))?;
+    let disk = start_disk(&shared, &recovery, &internal, epochs, found.last)?;
     if config.mode == Mode::Standalone && found.entries > 0 {
         // As Apache does at this point (`ZooKeeperServer.loadData`): the next start replays less.
         disk.send(Job::BackgroundSnapshot);
     }
-    if let Some((_, every)) = settings::retention(&config) {
-        tokio::spawn(purge(snapshots, every));
-    }
-
     let resolver = Resolver::new(settings::resolver(&config));
     let peers = peers(&config, &recovery, &tree, &internal, &resolver).await?;
     let (client_place, client_places) = watch::channel(config.client_listen());
     let peers = peers.map(|ports| Peers { ports, reconfig: Reconfig::new(config.clone(), client_place) });
     let client_port = ClientPort::open(&config, resolver).await?;
-    let last_seen = if config.settings.reconfig_enabled { MembershipFiles::of(&config).next() } else { None };
-    let is_new_ensemble = found.origin == Origin::Initialized;
-    let core = replica::Recovered { last_zxid: found.last, epochs, history, last_seen, is_new_ensemble };
+    let core = replica::Recovered {
+        last_zxid: found.last,
+        epochs,
+        history,
+        last_seen: config.settings.reconfig_enabled.then(|| MembershipFiles::of(&config).next()).flatten(),
+        is_new_ensemble: found.origin == Origin::Initialized,
+    };
     let sink_clients = shared_clients();
     let replica = Replica::new(settings::replica(&config), tree, core, Box::new(Sink(sink_clients.clone())));
     let hands = Hands::new(shared.clone(), sink_clients, disk.clone(), peers);
@@ -123,9 +107,8 @@ async fn serve(config: Arc<Config>, cgroups: Cgroups, started: Instant) -> Resul
     if let Some(gauge) = gauge {
         tokio::spawn(memory::watch(gauge, shared.clone(), internal.clone()));
     }
-    let commands =
-        Commands { me: settings::own_sid(&config), from: config.settings.commands_from, internal: internal.clone() };
-    metrics::start(&config, shared.clone(), Some(commands));
+    let (me, from) = (settings::own_sid(&config), config.settings.commands_from);
+    metrics::start(&config, shared.clone(), Some(Commands { me, from, internal: internal.clone() }));
     let stopped = spawn_driver(Driver::new(replica, hands, internal_inputs, client_inputs, tick))?;
     let accepting = tokio::spawn(client_port.serve(shared.clone(), internal.clone(), client_places));
     let signal = stop_order.given().await;
@@ -137,6 +120,45 @@ async fn serve(config: Arc<Config>, cgroups: Cgroups, started: Instant) -> Resul
     accepting.abort();
     stop(stopped, &disk, &shared, stopping).await;
     Ok(())
+}
+
+/// Starts the thread that writes, and the one that deletes what is old.
+fn start_disk(
+    shared: &Shared,
+    recovery: &Recovery,
+    internal: &mpsc::Sender<Internal>,
+    epochs: zab::Epochs,
+    last: Zxid,
+) -> Result<DiskQueue, Fatal> {
+    let (config, vfs, dirs) = (&shared.config, recovery.vfs.clone(), recovery.dirs.clone());
+    let snapshots = Arc::new(Snapshots::new(
+        vfs.clone(),
+        dirs.clone(),
+        shared.tree.clone(),
+        settings::snapshots(config),
+        settings::retention(config).map(|(keep, _)| keep),
+        shared.disk.clone(),
+    ));
+    let log = TxnLog::open(vfs, dirs.log_dir(), settings::log(config), last);
+    let slow_sync = Duration::from_millis(config.settings.fsync_warning_threshold_ms.unsigned_abs());
+    let stats: Arc<DiskStats> = shared.disk.clone();
+    let disk = Disk::new(log, recovery.clone(), snapshots.clone(), internal.clone(), stats, epochs, slow_sync)
+        .spawn()
+        .map_err(|error| Fatal::new(exit::UNEXPECTED, format!("start the disk thread: {error}")))?;
+    if let Some((_, every)) = settings::retention(config) {
+        tokio::spawn(purge(snapshots, every));
+    }
+    Ok(disk)
+}
+
+/// Takes the data directories for this process and this server, whatever they were used for before.
+fn take_volume(config: &mut Config) -> Result<(DataDirs, DirLock), Fatal> {
+    let (dirs, autocreate) = settings::dirs(config);
+    let lock = store::open_dirs(&RealFs, &dirs, autocreate).map_err(unusable)?;
+    volume::admit(config, &dirs)?;
+    store_myid(config)?;
+    go_by_kept_list(config);
+    Ok((dirs, lock))
 }
 
 /// Where the ensemble may change while it runs, the last list that this server kept counts, if it is later than the configured

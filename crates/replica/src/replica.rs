@@ -428,14 +428,7 @@ impl Replica {
                 self.begin_serving(now, serving_role(role), out);
             }
             zab::Action::HandOverEnded { to, end } => self.on_hand_over_ended(to, end, out),
-            zab::Action::Left(_) => {
-                self.sink.left();
-                self.received = None;
-                self.tree.write().abandon_images();
-                if self.tracker.is_some() || !planted::is(Bug::ServesWithoutLeader) {
-                    self.stop_serving(out);
-                }
-            }
+            zab::Action::Left(_) => self.on_left(out),
             zab::Action::ConfigSeen(membership) => out.push(Action::ConfigSeen(membership)),
             zab::Action::ConfigActivated(membership) => {
                 self.put_config_into_tree(now, &membership);
@@ -443,6 +436,15 @@ impl Replica {
             }
             zab::Action::Deliver(link, packet) => self.on_delivered(now, link, packet, out),
             zab::Action::Commit(_) | zab::Action::Send(..) => unreachable!("handled by perform"),
+        }
+    }
+
+    fn on_left(&mut self, out: &mut Vec<Action>) {
+        self.sink.left();
+        self.received = None;
+        self.tree.write().abandon_images();
+        if self.tracker.is_some() || !planted::is(Bug::ServesWithoutLeader) {
+            self.stop_serving(out);
         }
     }
 

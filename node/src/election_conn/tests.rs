@@ -358,7 +358,8 @@ async fn an_own_id_is_reported() {
     let mut one = open(1, listeners.pop().unwrap(), &membership);
     let mut stream = one.dial().await;
     let address = stream.local_addr().unwrap();
-    stream.write_all(&one.net.shared.places.read().introduction.clone()).await.unwrap();
+    let introduction = one.net.shared.places.read().introduction.clone();
+    stream.write_all(&introduction).await.unwrap();
     assert_eq!(one.next().await, ElectionEvent::DuplicateSid { address });
     closed(&mut stream).await;
 }

@@ -156,13 +156,7 @@ impl Script {
                 self.world().servers.get_mut(&sid(rest[0])).unwrap().disk.epochs = epochs;
             }
             "wipe" => self.world().wipe(sid(rest[0])),
-            "propose" => {
-                for word in rest {
-                    for sid in self.world().proposers() {
-                        self.world().propose(sid, tag(word));
-                    }
-                }
-            }
+            "propose" => self.propose(rest),
             "stall" => self.world().stall_disk(sid(rest[0]), &[Lane::Log, Lane::Files]),
             "resume" => self.world().stall_disk(sid(rest[0]), &[]),
             "slow" => {
@@ -206,6 +200,14 @@ impl Script {
             }
             "status" => self.status(),
             other => panic!("`{other}` is not a command"),
+        }
+    }
+
+    fn propose(&mut self, words: &[&str]) {
+        for word in words {
+            for sid in self.world().proposers() {
+                self.world().propose(sid, tag(word));
+            }
         }
     }
 
