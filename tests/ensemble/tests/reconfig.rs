@@ -365,3 +365,35 @@ fn groups_and_weights_come_and_go() {
     servers.change(&Reconfig { members: Some(&plain), ..Reconfig::NOTHING }, |text| !text.contains("group.1"));
     servers.wait_settled(&[1, 2, 3]);
 }
+
+#[test]
+fn the_volume_of_another_ensemble_is_refused_or_moved_aside() {
+    let (mut servers, _) = three();
+    for id in 1..=3 {
+        let server = servers.servers.get_mut(&id).expect("a member");
+        server.terminate();
+        server.reconfigure("volume.clusterId", "a");
+        server.start();
+    }
+    let leader = servers.wait_settled(&[1, 2, 3]);
+    let mut session = Session::open_any(&servers.addrs(), 30_000, LIMIT);
+    session.create("/kept", b"", Mode::Persistent).expect("create");
+    let id = leader % 3 + 1;
+    let server = servers.servers.get_mut(&id).expect("a member");
+    server.terminate();
+    server.reconfigure("volume.clusterId", "b");
+    server.start();
+    wait::until("the server to refuse its volume", LIMIT, || (!server.is_running()).then_some(()));
+    let said = server.log_tail();
+    assert!(said.contains("it belongs to ensemble a, and this is b") && said.contains("hint: "), "{said}");
+    server.reconfigure("volume.foreign", "setAside");
+    server.start();
+    servers.wait_settled(&[1, 2, 3]);
+    // It has begun without data, and has everything from the leader.
+    tree::assert_equal(&servers.addrs()[..3]);
+    let data_dir = servers.servers[&id].data_dir();
+    let names =
+        std::fs::read_dir(data_dir).expect("a data directory").map(|entry| entry.expect("an entry").file_name());
+    let aside = names.filter(|name| name.to_string_lossy().starts_with(".set-aside-")).count();
+    assert_eq!(aside, 1, "nothing is deleted");
+}
