@@ -112,6 +112,10 @@ fn bad_bytes_close_only_their_own_connection() {
     }
     server.wait_for_line(&["client connection", "127.0.0.1:", "length"]);
     server.wait_for_line(&["quorum connection", "127.0.0.1:", "packet"]);
+    // Only a leader sends snapshots, and it never dials.
+    let snap = [&15_i32.to_be_bytes()[..], &[0; 8], &[0xff; 8]].concat();
+    throw(server.quorum_port, &snap);
+    server.wait_for_line(&["quorum connection", "127.0.0.1:", "SNAP", "from a learner"]);
     assert!(!server.log().contains("panicked"));
 }
 
