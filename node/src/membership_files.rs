@@ -2,8 +2,9 @@
 //!
 //! As Apache keeps it (`QuorumPeer.setQuorumVerifier`): the configuration in force is written to `zoo.cfg.dynamic.VERSION`, and
 //! `zoo.cfg` gets to name that file instead of holding the server list; the one that is only proposed is in
-//! `zoo.cfg.dynamic.next`. Where there is no `zoo.cfg`, or where it cannot be changed (a mounted file, the environment), the
-//! files are in the data directory, and the one with the highest version counts.
+//! `zoo.cfg.dynamic.next`, for Apache's servers and for people: ours read it from the log. Where there is no `zoo.cfg`, or where
+//! it cannot be changed (a mounted file, the environment), the files are in the data directory, and the one with the highest
+//! version counts.
 
 use crate::config::Config;
 use std::fs::{self, File};
@@ -47,9 +48,9 @@ impl MembershipFiles {
         kept.into_iter().rev().find_map(|(version, path)| read(&path, Some(version)))
     }
 
-    /// The configuration that was proposed last and not known to be in force.
-    #[must_use]
-    pub fn next(&self) -> Option<Membership> {
+    /// The configuration that was proposed last and not known to be in force. Nothing may depend on it: the proposal may have come
+    /// to nothing, which its log tells, and not this file.
+    fn next(&self) -> Option<Membership> {
         let kept = self.bases().filter_map(|base| read(&beside(base, NEXT), None));
         kept.max_by_key(|membership| membership.version)
     }
@@ -76,12 +77,18 @@ impl MembershipFiles {
                 _ => Ok(()),
             }
         })?;
-        if self.next().is_some_and(|next| next.version <= membership.version) {
-            for base in self.bases() {
-                match fs::remove_file(beside(base, NEXT)) {
-                    Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                    _ => {}
-                }
+        if self.next().is_some_and(|next| next.version <= membership.version) { self.forget_next() } else { Ok(()) }
+    }
+
+    /// Forgets the configuration that was proposed.
+    ///
+    /// # Errors
+    /// When its file cannot be removed.
+    pub fn forget_next(&self) -> io::Result<()> {
+        for base in self.bases() {
+            match fs::remove_file(beside(base, NEXT)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
             }
         }
         Ok(())

@@ -40,14 +40,20 @@ impl Reconfig {
 
     /// A configuration was proposed: its new servers are dialled already, because their votes are wanted.
     pub fn seen(&mut self, membership: Membership, ports: &mut PeerPorts) {
-        if membership.version <= self.committed.version || self.proposed.as_ref() == Some(&membership) {
+        // The leader may know better than to go on with what was proposed before.
+        let proposed = Some(membership).filter(|next| next.version > self.committed.version);
+        if proposed == self.proposed {
             return;
         }
-        if let Err(error) = self.files.keep_next(&membership) {
-            // It is in the log too; only the first one of a new ensemble is not, and that is agreed on again.
+        let kept = match &proposed {
+            Some(next) => self.files.keep_next(next),
+            None => self.files.forget_next(),
+        };
+        if let Err(error) = kept {
+            // What counts is in the log.
             tracing::warn!("keep the proposed server list: {error}");
         }
-        self.proposed = Some(membership);
+        self.proposed = proposed;
         self.tell(ports);
     }
 

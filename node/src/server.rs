@@ -97,7 +97,6 @@ async fn serve(mut config: Config, cgroups: Cgroups, started: Instant) -> Result
         last_zxid: found.last,
         epochs,
         history,
-        last_seen: config.settings.reconfig_enabled.then(|| MembershipFiles::of(&config).next()).flatten(),
         is_new_ensemble: found.origin == Origin::Initialized,
     };
     let sink_clients = shared_clients();

@@ -55,11 +55,6 @@ impl Replica {
     }
 }
 
-/// The last configuration that a server has seen before its start: the one in its tree or the one that was kept apart.
-pub(crate) fn last_seen(tree: &Tree, kept: Option<Membership>) -> Option<Membership> {
-    config_in(tree).into_iter().chain(kept).max_by_key(|membership| membership.version)
-}
-
 /// The configuration that a tree holds in `/zookeeper/config`, if it is one.
 #[must_use]
 pub fn config_in(tree: &Tree) -> Option<Membership> {

@@ -130,7 +130,7 @@ impl Replica {
                     counter_max: settings.counter_max,
                     observers: settings.observers,
                 };
-                let last_seen = reconfig::last_seen(&tree.read(), recovered.last_seen);
+                let last_seen = reconfig::config_in(&tree.read());
                 let Recovered { last_zxid, epochs, history, is_new_ensemble, .. } = recovered;
                 let start = PeerStart { last_zxid, epochs, history, last_seen, is_new_ensemble };
                 Engine::Ensemble(Box::new(Peer::new(peer, start)))

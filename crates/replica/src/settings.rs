@@ -88,8 +88,6 @@ pub struct Recovered {
     pub epochs: Epochs,
     /// The most recent transactions of the log, oldest first, without gaps within an epoch.
     pub history: Vec<Proposal>,
-    /// A configuration that was proposed when the server was last seen (`zoo.cfg.dynamic.next`).
-    pub last_seen: Option<Membership>,
     /// Somebody has said that an empty data directory is right, because the ensemble is new (the file `initialize`).
     pub is_new_ensemble: bool,
 }

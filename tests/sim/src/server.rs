@@ -237,13 +237,7 @@ impl Server {
         let clients = shared_clients();
         let source = Arc::new(Mutex::new(None));
         let watcher = Watcher { sink: Sink(clients.clone()), checks: checks.clone(), sid, source: source.clone() };
-        let core = replica::Recovered {
-            last_zxid: last,
-            epochs,
-            history: recovered.history,
-            last_seen: None,
-            is_new_ensemble: false,
-        };
+        let core = replica::Recovered { last_zxid: last, epochs, history: recovered.history, is_new_ensemble: false };
         let mut server = Server {
             sid,
             counter_max: setup.counter_max,

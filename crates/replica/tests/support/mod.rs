@@ -227,13 +227,8 @@ impl World {
         let server = self.servers.get_mut(&ServerId(sid)).unwrap();
         server.reload();
         let last_zxid = server.tree.read().last_zxid();
-        let recovered = Recovered {
-            last_zxid,
-            epochs: server.epochs,
-            history: server.log.clone(),
-            last_seen: None,
-            is_new_ensemble: false,
-        };
+        let recovered =
+            Recovered { last_zxid, epochs: server.epochs, history: server.log.clone(), is_new_ensemble: false };
         let sink = Box::new(Sink { frames: server.frames.clone(), ended: BTreeSet::new() });
         let mut replica = Replica::new(settings, server.tree.clone(), recovered, sink);
         let mut out = Vec::new();
