@@ -213,6 +213,7 @@ fn a_server_without_its_quorum_can_be_read_where_that_is_allowed() {
     let page = http_get(port, "/metrics").expect("an answer");
     assert!(page.contains("\nzookube_server_state{state=\"read-only\"} 1\n"), "{page}");
     let (_reader, _) = Client::connect_read_only(server.client_port).expect("a session");
-    assert!(server.word("dump").contains("Local Session Sets (1)/(1):\n"), "{}", server.word("dump"));
-    assert!(server.word("mntr").contains("\nzk_local_sessions\t1\n"));
+    let shows = |word, part: &str| wait_for(part, || server.word(word).contains(part).then_some(()));
+    shows("dump", "Local Session Sets (1)/(1):\n");
+    shows("mntr", "\nzk_local_sessions\t1\n");
 }

@@ -48,7 +48,7 @@ pub(super) struct Looking {
     recvset: BTreeMap<ServerId, Vote>,
     /// The votes of servers that have settled, of whatever round. They let a latecomer join an established ensemble.
     out_of_election: BTreeMap<ServerId, Vote>,
-    /// The present wait for a notification. It doubles with each silent one and is never reset within an election.
+    /// The present wait before the vote is repeated. It doubles each time and is never reset within an election.
     interval_ms: i64,
     phase: Phase,
     /// See [`InitialVote::is_blank`].
@@ -151,8 +151,10 @@ impl Looking {
                 self.note_agreement(around, from, message);
                 return self.finalize(around);
             }
+            self.phase = Phase::Polling { deadline: around.now.plus(self.interval_ms) };
         }
-        self.phase = Phase::Polling { deadline: around.now.plus(self.interval_ms) };
+        // Otherwise the wait goes on, whatever is received meanwhile. (Apache's begins again with every message, so that somebody who
+        // asks often and counts for nothing can keep two voters, each of which has missed the other's vote, from repeating theirs.)
         if !around.views.is_voter(from) || !around.views.is_voter(message.leader) {
             if around.views.is_voter(from) && around.views.is_changing() && message.state == ServerState::Looking {
                 self.catch_up(around, message.round);
