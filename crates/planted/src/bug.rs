@@ -133,6 +133,28 @@ bugs! {
         "A leader whose offer to its successor is not answered in time leads on and uses the offer's zxid again.",
         "plausible";
 
+    // zab: reconfiguration
+    NewQuorumNotAsked, "new-quorum-not-asked",
+        "A reconfiguration, and what follows it, is committed by a quorum of the old members alone.", "plausible";
+    OldQuorumNotAsked, "old-quorum-not-asked",
+        "A reconfiguration is committed by a quorum of the new members alone, which need not meet one of the old.",
+        "plausible";
+    JoinerCountsAtOnce, "joiner-counts-at-once",
+        "A server that a reconfiguration lets in counts as if it had logged whatever it was sent.", "plausible";
+    RemovedLeaderGoesOn, "removed-leader-goes-on",
+        "A leader that a reconfiguration has left without a vote goes on leading.", "plausible";
+    NextLeaderAsksOldQuorum, "next-leader-asks-old-quorum",
+        "A leader that finds a proposed configuration in its log completes it with a quorum of the old members alone.",
+        "plausible";
+    NextConfigForgotten, "next-config-forgotten",
+        "A server that starts again goes by its old list, although a later configuration is in its log.", "plausible";
+    StaleListCounts, "stale-list-counts",
+        "A server that hears of a later configuration while it looks for a leader stays with its own.", "plausible";
+    ActivationMissed, "activation-missed",
+        "A follower applies a reconfiguration and goes on by the old members.", "plausible";
+    ChangeWithoutQuorum, "change-without-quorum",
+        "A reconfiguration is proposed although no quorum of the new members follows the leader.", "plausible";
+
     // zab: learner
     AckBeforeSync, "ack-before-sync",
         "A follower acknowledges a proposal before it is on disk.", "plausible";

@@ -3,6 +3,7 @@
 use crate::io::Now;
 use crate::replica::{Engine, Replica};
 use bytes::Bytes;
+use planted::Bug;
 use tree::{CONFIG_PATH, Tree};
 use wire::client::ReconfigRequest;
 use wire::{ErrorCode, Reader, Zxid};
@@ -30,7 +31,7 @@ impl Replica {
                 return Some(Err(code_of(&refusal)));
             }
         };
-        if !leading.is_quorum_synced(&next) {
+        if !leading.is_quorum_synced(&next) && !planted::is(Bug::ChangeWithoutQuorum) {
             tracing::warn!(
                 changes = difference(last, &next),
                 "refused a reconfiguration: no quorum of its voters follows this leader now. hint: start the servers that are to join, and wait until they follow"
@@ -48,10 +49,14 @@ impl Replica {
     /// A configuration came into force that no transaction brought: an ensemble's first, or one that was learnt from another
     /// server. The tree holds it as if one had.
     pub(crate) fn put_config_into_tree(&self, now: Now, membership: &Membership) {
-        let version = Zxid(membership.version);
-        if config_in(&self.tree.read()).is_none_or(|held| held.version < membership.version) {
-            self.tree.write().set_config_node(membership.to_text().as_bytes(), version, now.wall);
-        }
+        put_config_into(&mut self.tree.write(), now, membership);
+    }
+}
+
+/// See [`Replica::put_config_into_tree`].
+pub(crate) fn put_config_into(tree: &mut Tree, now: Now, membership: &Membership) {
+    if config_in(tree).is_none_or(|held| held.version < membership.version) {
+        tree.set_config_node(membership.to_text().as_bytes(), Zxid(membership.version), now.wall);
     }
 }
 

@@ -424,6 +424,11 @@ impl Replica {
                 if tree.last_zxid() < epoch.start() {
                     tree.set_last_zxid(epoch.start());
                 }
+                // Since it was put there the log may have been cut, or an earlier reconfiguration repeated: a configuration that
+                // was heard of in an election need not have a transaction.
+                if let Engine::Ensemble(peer) = &self.engine {
+                    reconfig::put_config_into(&mut tree, now, peer.membership());
+                }
                 drop(tree);
                 self.begin_serving(now, serving_role(role), out);
             }

@@ -7,6 +7,7 @@
 
 use crate::quorum::{MemberRole, Membership};
 use crate::types::Proposal;
+use planted::Bug;
 use std::collections::BTreeSet;
 use wire::ServerId;
 use wire::txn::{Txn, TxnEntry};
@@ -81,7 +82,8 @@ impl Config {
     #[must_use]
     pub fn is_quorum(&self, supporters: &BTreeSet<ServerId>) -> bool {
         self.committed.is_quorum(supporters)
-            && self.proposed.as_ref().is_none_or(|proposed| proposed.is_quorum(supporters))
+            && (planted::is(Bug::NextLeaderAsksOldQuorum)
+                || self.proposed.as_ref().is_none_or(|proposed| proposed.is_quorum(supporters)))
     }
 
     /// Whether a server only observes. One that is no member follows without a vote until it is let in.

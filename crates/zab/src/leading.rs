@@ -719,6 +719,8 @@ impl Leading {
     fn acknowledged_by_quorum(&self) -> Zxid {
         let acknowledged = self.acknowledged_by(self.config.committed());
         match self.config.proposed() {
+            Some(_) if planted::is(Bug::NewQuorumNotAsked) => acknowledged,
+            Some(next) if planted::is(Bug::OldQuorumNotAsked) => self.acknowledged_by(next),
             Some(next) if acknowledged.0 >= next.version => {
                 acknowledged.min(self.acknowledged_by(next)).max(Zxid(next.version - 1)).max(self.last_committed)
             }
@@ -738,6 +740,11 @@ impl Leading {
                 && membership.is_voter(sid)
             {
                 acks.push((learner.acked, sid));
+            } else if let Some(sid) = learner.sid()
+                && !self.config.committed().is_voter(sid)
+                && planted::is(Bug::JoinerCountsAtOnce)
+            {
+                acks.push((self.last_proposed, sid));
             }
         }
         acks.sort_unstable_by(|a, b| b.cmp(a));

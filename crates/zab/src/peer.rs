@@ -123,7 +123,7 @@ impl Peer {
         );
         let mut history = History::new(settings.commit_log_count);
         start.history.into_iter().for_each(|proposal| history.push(proposal));
-        let last_seen = start.last_seen.filter(|_| settings.reconfig_enabled);
+        let last_seen = start.last_seen.filter(|_| settings.reconfig_enabled && !planted::is(Bug::NextConfigForgotten));
         let config = Config::new(settings.membership.clone(), last_seen);
         Peer {
             election: new_election(&settings, &config),
@@ -198,6 +198,12 @@ impl Peer {
     #[must_use]
     pub fn observer_master(&self) -> Option<&ObserverMaster> {
         if let Role::Learning(learning) = &self.role { learning.master() } else { None }
+    }
+
+    /// The configuration that this server goes by.
+    #[must_use]
+    pub fn membership(&self) -> &Membership {
+        self.config.committed()
     }
 
     /// The epoch this server is in.
@@ -572,7 +578,7 @@ impl Peer {
     /// again among its servers.
     fn adopt(&mut self, now: Millis, membership: Membership, out: &mut Vec<Action>) {
         let is_other = !membership.agrees_with(self.config.committed());
-        if !self.config.activate(membership.clone()) {
+        if planted::is(Bug::StaleListCounts) || !self.config.activate(membership.clone()) {
             return;
         }
         tracing::info!(version = format_args!("{:x}", membership.version), "a later configuration was heard of");

@@ -5,6 +5,7 @@ use wire::txn::{CreateKind, Txn, TxnEntry};
 use wire::{ErrorCode, Stat, Zxid};
 
 use super::Invariant;
+use super::changed_members;
 use super::history::{committed, name};
 use crate::client::brief;
 use crate::model::Model;
@@ -57,6 +58,8 @@ fn compare(call: &Call, answer: &Answer, model: &Model) -> Result<(), String> {
         if znodes.is_session_open(call.session, answer.zxid) {
             return Err(format!("the session is there at {}, but the transaction is {code}", answer.zxid));
         }
+    } else if matches!(call.op, Op::Reconfig { .. }) {
+        changed_members::check_answer(&call.op, answer, entry, model)?;
     } else {
         let verdict = judge(znodes, &call.op, caller, Zxid(answer.zxid.0 - 1));
         check_verdict(&verdict, answer)?;
@@ -113,6 +116,10 @@ impl Ground<'_> {
             (Op::Multi(ops), Txn::Multi(parts)) if answer.error == ErrorCode::Ok && ops.len() == parts.len() => {
                 self.check_multi(ops, parts, answer)
             }
+            (Op::Reconfig { .. }, Txn::Reconfig { path, .. }) => match &answer.body {
+                Body::Data(_, stat) => self.check_stat(path, 0, stat),
+                _ => Err(differs()),
+            },
             (Op::CloseSession, Txn::CloseSession { .. }) if answer.error == ErrorCode::Ok => Ok(()),
             (Op::Multi(_), _) => Err(differs()),
             (op, txn) if answer.error == ErrorCode::Ok => self.check_part(op, txn, &answer.body, 0),

@@ -41,7 +41,7 @@ impl Containers {
     }
 
     fn check(&mut self, model: &Model) -> Result<(), String> {
-        let services = model.voters().iter().filter_map(|&server| model.server(server).service());
+        let services = model.servers().filter_map(|(_, view)| view.service());
         let Some(leader) = services.filter(|service| service.decides()).max_by_key(|service| service.since_us) else {
             return Ok(());
         };

@@ -2,7 +2,7 @@
 //! every later leader has it. (I2, I3)
 
 use super::Invariant;
-use crate::model::{Model, TxnNo};
+use crate::model::{Members, Model, TxnNo};
 use crate::observe::Observation;
 use std::collections::BTreeMap;
 use wire::ServerId;
@@ -18,26 +18,30 @@ pub struct Durability {
 }
 
 impl Durability {
-    /// The voters that hold this place of the committed history durably, or held it on a disk that was replaced.
-    fn holders(&self, at: usize, no: TxnNo, model: &Model) -> Vec<ServerId> {
+    /// Whether a quorum of these voters holds this place of the committed history durably, or held it on disks that were
+    /// replaced; if not, who of them does.
+    fn check_quorum(&self, at: usize, no: TxnNo, members: &Members, model: &Model) -> Result<(), Vec<ServerId>> {
         let held = |sid: &ServerId| self.replaced.get(sid).is_some_and(|log| log.get(at) == Some(&no));
         let holds = |sid: &ServerId| model.server(*sid).durable().get(at) == Some(&no);
-        model.voters().iter().copied().filter(|sid| holds(sid) || held(sid)).collect()
+        let holders: Vec<ServerId> = members.voters.iter().copied().filter(|sid| holds(sid) || held(sid)).collect();
+        if holders.len() < members.quorum() { Err(holders) } else { Ok(()) }
     }
 
-    /// Each newly committed transaction is durable on a quorum, in its place.
+    /// Each newly committed transaction is durable on a quorum, in its place; a reconfiguration also on a quorum of the
+    /// configuration that it makes.
     fn on_commit(&mut self, model: &Model) -> Result<(), String> {
         let first = self.seen;
         for (at, &no) in model.newly_committed(&mut self.seen).iter().enumerate() {
             self.examined += 1;
             let at = first + at;
-            let holders = self.holders(at, no, model);
-            if holders.len() < model.quorum() {
-                return Err(format!(
-                    "{} is committed, but of the voters {:?} only {holders:?} hold it durably",
-                    model.describe(no),
-                    model.voters()
-                ));
+            for members in model.deciding(model.zxid(no)) {
+                self.check_quorum(at, no, members, model).map_err(|holders| {
+                    format!(
+                        "{} is committed, but of the voters {:?} only {holders:?} hold it durably",
+                        model.describe(no),
+                        members.voters
+                    )
+                })?;
             }
         }
         Ok(())
@@ -95,15 +99,14 @@ impl Invariant for Durability {
                 self.examined += gone.len() as u64;
                 for &no in gone.iter().filter(|&&no| model.is_committed(no)) {
                     let at = model.committed().partition_point(|&other| model.zxid(other) < model.zxid(no));
-                    let holders = self.holders(at, no, model);
-                    if holders.len() < model.quorum() {
-                        return Err(format!(
+                    self.check_quorum(at, no, model.members(), model).map_err(|holders| {
+                        format!(
                             "server {server} gave up {}, which is committed; of the voters {:?} only {holders:?} hold it \
                              durably now",
                             model.describe(no),
-                            model.voters()
-                        ));
-                    }
+                            model.members().voters
+                        )
+                    })?;
                 }
             }
             Observation::Serving { server, .. } => {

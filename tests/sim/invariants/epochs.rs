@@ -2,7 +2,7 @@
 //! current names its epoch, and a leader serves in an epoch only when a quorum has made it current. (I3)
 
 use super::Invariant;
-use crate::model::Model;
+use crate::model::{Members, Model};
 use crate::observe::Observation;
 use std::collections::{BTreeMap, BTreeSet};
 use wire::{Epoch, ServerId};
@@ -35,16 +35,23 @@ impl Epochs {
         Ok(before)
     }
 
+    /// A quorum of the configuration that the leader goes by, and of the one before where that came into force just now.
     fn on_leader(&mut self, server: ServerId, epoch: Epoch, model: &Model) -> Result<(), String> {
         self.examined += 1;
-        let members = self.members.get(&epoch);
-        let voters: BTreeSet<ServerId> = members.into_iter().flatten().copied().collect();
-        let voters: BTreeSet<&ServerId> = voters.intersection(model.voters()).collect();
-        if voters.len() < model.quorum() {
-            return Err(format!(
-                "server {server} leads epoch {epoch}, but of the voters {:?} only {voters:?} have made it current",
-                model.voters()
-            ));
+        let own = model.server(server).members().unwrap_or_else(|| model.members());
+        let is_new = |members: &Members| members.version == own.version && members.since_us == model.now_us();
+        let ensembles = model.ensembles();
+        let before = ensembles.iter().position(is_new).and_then(|at| ensembles.get(at.checked_sub(1)?));
+        let joined = self.members.get(&epoch);
+        for members in std::iter::once(own).chain(before) {
+            let joined: BTreeSet<ServerId> = joined.into_iter().flatten().copied().collect();
+            let joined: BTreeSet<&ServerId> = joined.intersection(&members.voters).collect();
+            if joined.len() < members.quorum() {
+                return Err(format!(
+                    "server {server} leads epoch {epoch}, but of the voters {:?} only {joined:?} have made it current",
+                    members.voters
+                ));
+            }
         }
         Ok(())
     }

@@ -4,6 +4,7 @@
 mod acknowledged_survive;
 mod agreement;
 mod answers_match_history;
+mod changed_members;
 mod containers;
 mod durability;
 mod ephemerals;
@@ -45,6 +46,7 @@ use crate::observe::Observation;
 pub use acknowledged_survive::AcknowledgedSurvive;
 pub use agreement::Agreement;
 pub use answers_match_history::AnswersMatchHistory;
+pub use changed_members::ChangedMembers;
 pub use containers::Containers;
 pub use durability::Durability;
 pub use ephemerals::Ephemerals;
@@ -112,6 +114,7 @@ pub fn zab() -> Vec<Box<dyn Invariant>> {
         Box::new(PrimaryIntegrity::default()),
         Box::new(Durability::default()),
         Box::new(Epochs::default()),
+        Box::new(ChangedMembers::default()),
         Box::new(SameDigest::default()),
         Box::new(SameAcls::default()),
         Box::new(MultiAtomicity::default()),

@@ -19,7 +19,7 @@ fn nothing_proves_nothing() {
         assert_eq!(bench.invariant.examined(), 0, "{}", bench.invariant.name());
         assert!(names.insert(bench.invariant.name()), "{} twice", bench.invariant.name());
     }
-    assert_eq!(names.len(), 20);
+    assert_eq!(names.len(), 21);
 }
 
 /// Sessions, quotas, multis, a container, an ACL, a change of leaders with an uncommitted rest that is cut, and a server that comes back by a
@@ -43,9 +43,10 @@ fn right_history(bench: Bench) -> Bench {
         multi(z(1, 10), vec![container("/c", 6), creation("/c/x", false, 1), Txn::Delete { path: "/c/x".into() }]),
         txn(z(1, 11), Txn::DeleteContainer { path: "/c".into() }),
         txn(z(1, 12), Txn::SetAcl { path: "/a".into(), acl: Access::ReadOnly.asked(), version: 1 }),
+        reconfig(z(1, 13), &[1, 2, 3], &[4]),
     ];
     let bench = history.iter().fold(bench.begin(), Bench::commit);
-    let (lost, last) = (noted(z(1, 13), 1), close(z(2, 1), &["/e"]));
+    let (lost, last) = (noted(z(1, 14), 1), close(z(2, 1), &["/e"]));
     let all: Vec<&TxnEntry> = history.iter().chain([&last]).collect();
     let bench = bench
         .numbered(z(1, 7), 0)
@@ -53,7 +54,7 @@ fn right_history(bench: Bench) -> Bench {
         .queues(5)
         // 1 logs one more transaction that nobody else sees, and applies it as it stops.
         .append(1, &lost, true)
-        .sync(1, z(1, 13))
+        .sync(1, z(1, 14))
         .stop(1)
         .apply(1, &lost)
         .stop(2)
@@ -306,6 +307,30 @@ fn quotas() {
 fn queues() {
     Bench::new(QueueBounds::default()).queues(5).passes();
     Bench::new(QueueBounds::default()).queues(6).fails(&["replies of server 1", "holds 6", "bound is 5"]);
+}
+
+#[test]
+fn changed_ensembles() {
+    let (fewer, text) = (reconfig(z(1, 1), &[2, 3], &[1]), ensemble(z(1, 1), &[2, 3], &[1]));
+    let new = || Bench::established(ChangedMembers::default());
+    let changed = || new().commit(&fewer);
+    changed().configured(2, &text, true).rest(2).passes();
+    changed().configured(2, &text, true).configured(2, &text, true).fails(&["server 2", "100000001 after 100000001"]);
+    changed().append(2, &noted(z(1, 2), 1), false).passes();
+    changed()
+        .append(1, &noted(z(1, 2), 1), true)
+        .fails(&["server 1 proposes 0x100000002", "100000001 has taken its vote"]);
+    changed().stop(1).append(1, &noted(z(1, 2), 1), true).passes();
+    let other = ensemble(z(1, 1), &[1, 2], &[3]);
+    changed().configured(3, &other, true).fails(&["server 3", "100000001", "others have"]);
+    let shown = new().apply_as(1, &fewer, &noted(z(1, 1), 1));
+    shown.fails(&["server 1 applied 0x100000001 and shows \"\""]);
+    // 3 goes by the old configuration in the end.
+    let old = ensemble(0, &[1, 2, 3], &[4]);
+    let behind = new().configured(3, &old, false).apply(1, &fewer);
+    behind.rest(3).fails(&["server 3 goes by", "shows \"\""]);
+    let no_quorum = Bench::established(Durability::default()).sync(1, z(1, 1)).append(1, &fewer, true).sync(1, z(1, 1));
+    no_quorum.append(2, &fewer, false).sync(2, z(1, 1)).apply(1, &fewer).fails(&["voters {2, 3}", "only [2]"]);
 }
 
 #[test]

@@ -77,6 +77,10 @@ impl Checks {
 
     /// Looks back from the end.
     pub fn finish(&mut self) {
+        let abandoned = self.model.abandoned_changes();
+        if abandoned > 0 {
+            self.coverage.add("reconfigurations that came to nothing", abandoned);
+        }
         for at in 0..self.invariants.len() {
             let invariant = &mut self.invariants[at];
             if let Err(message) = invariant.finish(&self.model) {

@@ -219,11 +219,13 @@ impl Client {
     /// Whether a calm round is over: every server was visited and nothing waits for an answer.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        let has_calls = match &self.state {
-            State::Attached(link) => link.waiting.iter().any(|call| call.op != Op::Ping),
-            State::Away { .. } | State::Dialing { .. } | State::Greeting { .. } => false,
-        };
-        !has_calls && self.calm.as_ref().is_some_and(|calm| calm.to_visit.is_empty())
+        !self.is_waiting() && self.calm.as_ref().is_some_and(|calm| calm.to_visit.is_empty())
+    }
+
+    /// Whether it waits for an answer.
+    #[must_use]
+    pub fn is_waiting(&self) -> bool {
+        matches!(&self.state, State::Attached(link) if link.waiting.iter().any(|call| call.op != Op::Ping))
     }
 
     /// What a server sent that no server may send; once.

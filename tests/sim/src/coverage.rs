@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use wire::ErrorCode;
 use wire::txn::Txn;
+use wire::{ErrorCode, Zxid};
 
-use crate::model::Model;
+use crate::model::{Members, Model};
 use crate::observe::{Answer, Body, Call, Lifetime, Observation, Op};
 
 /// Counts by kind.
@@ -56,6 +56,7 @@ impl Coverage {
         "hand-overs undecided",
         "hand-overs refused",
         "servers stopped",
+        "stale server lists",
         "starts refused",
         "sessions moved",
         "sessions expired",
@@ -69,10 +70,23 @@ impl Coverage {
         "ACL refusals",
         "containers deleted",
         "expired nodes deleted",
+        "reconfigurations",
+        "reconfigurations refused",
+        "reconfigurations completed by the next leader",
+        "reconfigurations that came to nothing",
+        "leaders removed",
+        "servers let in as voters",
+        "observers made voters",
+        "voters made observers",
+        "servers stopped behind their removal",
+        "servers emptied behind their removal",
     ];
 
     /// Counts what an observation shows to have happened. The model knows of it already.
     pub fn note(&mut self, seen: &Observation<'_>, model: &Model) {
+        if let Some([old, new]) = model.news_of_members() {
+            self.note_members(seen, old, new, model);
+        }
         match seen {
             Observation::Answered { call, answer } => self.note_answer(call, answer),
             Observation::Applied { entry, .. } => {
@@ -89,10 +103,34 @@ impl Coverage {
         }
     }
 
+    fn note_members(&mut self, seen: &Observation<'_>, old: &Members, new: &Members, model: &Model) {
+        if Zxid(new.version).is_epoch_start() {
+            return;
+        }
+        self.count("reconfigurations");
+        match *seen {
+            Observation::Configured { .. } => self.count("reconfigurations completed without their transaction"),
+            Observation::Serving { epoch, .. } if Zxid(new.version).epoch() < epoch => {
+                self.count("reconfigurations completed by the next leader");
+            }
+            _ => {}
+        }
+        let services = model.servers().filter_map(|(sid, view)| Some((view.service()?, sid)));
+        let leader = services.filter(|(service, _)| service.decides()).max_by_key(|(service, _)| service.epoch);
+        if leader.is_some_and(|(_, leader)| !new.voters.contains(&leader)) {
+            self.count("leaders removed");
+        }
+        for sid in new.voters.difference(&old.voters) {
+            self.count(if old.observers.contains(sid) { "observers made voters" } else { "servers let in as voters" });
+        }
+        self.add("voters made observers", new.observers.intersection(&old.voters).count() as u64);
+    }
+
     fn note_answer(&mut self, call: &Call, answer: &Answer) {
         let kind = match (&call.op, &answer.body) {
             (_, Body::Multi(Err(codes))) if codes.contains(&ErrorCode::NoAuth) => "ACL refusals",
             _ if answer.error == ErrorCode::NoAuth => "ACL refusals",
+            (Op::Reconfig { .. }, _) if answer.error != ErrorCode::Ok => "reconfigurations refused",
             _ if answer.error != ErrorCode::Ok => return,
             (Op::AddWatch { recursive: false, .. }, _) => "persistent watches",
             (Op::AddWatch { recursive: true, .. }, _) => "recursive watches",

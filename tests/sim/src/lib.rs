@@ -13,6 +13,7 @@ pub mod disk;
 #[path = "../invariants/mod.rs"]
 pub mod invariants;
 pub mod links;
+pub mod lists;
 pub mod model;
 pub mod nemesis;
 pub mod network;

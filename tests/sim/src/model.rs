@@ -11,6 +11,7 @@
 //! invariants to say, each by its own definition.
 
 mod ledger;
+mod members;
 mod server;
 
 use crate::observe::{ClientId, Observation, User};
@@ -21,12 +22,14 @@ use wire::txn::{Txn, TxnEntry};
 use wire::{ServerId, Zxid};
 
 pub use ledger::TxnNo;
+pub use members::Members;
 pub use server::{ServerView, Service};
 
 /// See the module.
 pub struct Model {
     now_us: i64,
-    voters: BTreeSet<ServerId>,
+    /// The configurations that were in force, in the order of their versions; there is always one.
+    ensembles: Vec<Members>,
     servers: BTreeMap<ServerId, ServerView>,
     ledger: Ledger,
     committed: Vec<TxnNo>,
@@ -38,6 +41,7 @@ pub struct Model {
     txn: Option<TxnNo>,
     delivered: Option<(ServerId, usize)>,
     given_up: Vec<TxnNo>,
+    ensembles_before: usize,
 }
 
 /// What an observation made delivered: applied, and known to be committed.
@@ -67,7 +71,7 @@ impl Model {
         let servers = voters.iter().chain(&observers).map(|&sid| (sid, ServerView::default())).collect();
         Model {
             now_us: 0,
-            voters,
+            ensembles: vec![Members::first(voters, observers)],
             servers,
             ledger: Ledger::default(),
             committed: Vec::new(),
@@ -78,7 +82,15 @@ impl Model {
             txn: None,
             delivered: None,
             given_up: Vec::new(),
+            ensembles_before: 1,
         }
+    }
+
+    /// Adds servers that are no members yet.
+    #[must_use]
+    pub fn with_spares(mut self, spares: impl IntoIterator<Item = ServerId>) -> Model {
+        self.servers.extend(spares.into_iter().map(|sid| (sid, ServerView::default())));
+        self
     }
 
     /// Sets how long a learner can stay with a leader that its reports do not reach, simulated µs: each of the two ends the
@@ -103,16 +115,9 @@ impl Model {
         self.now_us
     }
 
-    /// The servers that vote.
-    #[must_use]
-    pub fn voters(&self) -> &BTreeSet<ServerId> {
-        &self.voters
-    }
-
-    /// How many voters are a quorum: the majority.
-    #[must_use]
-    pub fn quorum(&self) -> usize {
-        self.voters.len() / 2 + 1
+    /// The servers that there are, members or not.
+    pub fn servers(&self) -> impl Iterator<Item = (ServerId, &ServerView)> {
+        self.servers.iter().map(|(&sid, view)| (sid, view))
     }
 
     /// What is known of a server.
@@ -188,6 +193,12 @@ impl Model {
         &self.given_up
     }
 
+    /// Whether a transaction with this zxid is committed.
+    #[must_use]
+    pub fn is_in_history(&self, zxid: Zxid) -> bool {
+        self.committed.binary_search_by_key(&zxid, |&no| self.zxid(no)).is_ok()
+    }
+
     /// Whether a transaction is committed.
     #[must_use]
     pub fn is_committed(&self, no: TxnNo) -> bool {
@@ -237,6 +248,7 @@ impl Model {
     pub fn observe(&mut self, now_us: i64, seen: &Observation<'_>) -> Result<(), String> {
         self.now_us = now_us;
         (self.txn, self.delivered) = (None, None);
+        self.ensembles_before = self.ensembles.len();
         self.given_up.clear();
         match *seen {
             Observation::Appended { proposal, .. } | Observation::Offered { proposal, .. } => {
@@ -245,6 +257,9 @@ impl Model {
             Observation::Applied { server, entry, .. } => return self.applied(server, entry),
             Observation::Serving { server, role, epoch, .. } => {
                 return self.serving(server, Service { role, epoch, since_us: now_us });
+            }
+            Observation::Configured { server, membership, is_news } => {
+                return self.configured(server, membership, is_news);
             }
             Observation::Installed { server, from, zxid } => {
                 let history = self.history_of(from, zxid)?;
@@ -324,6 +339,12 @@ impl Model {
 
     fn commit(&mut self, no: TxnNo) {
         self.committed.push(no);
+        if let Txn::Reconfig { data: Some(text), .. } = &self.ledger.entry(no).txn {
+            match Members::read(text, self.now_us) {
+                Ok(members) => self.ensembles.push(members),
+                Err(reason) => self.impossible = self.impossible.take().or(Some(reason)),
+            }
+        }
         let outcome = self.znodes.apply(self.ledger.entry(no));
         self.impossible = self.impossible.take().or(outcome.err());
     }

@@ -60,6 +60,16 @@ impl Nemesis {
         }
     }
 
+    /// Who votes now. A disk of which nothing is needed any more has lost nothing.
+    pub(crate) fn set_voters(&mut self, voters: BTreeSet<ServerId>) {
+        self.voters = voters;
+    }
+
+    /// A server's disk holds nothing that anybody counts on.
+    pub(crate) fn remember(&mut self, sid: ServerId) {
+        self.forgetful.take_if(|forgetful| *forgetful == sid);
+    }
+
     /// Until the next fault, µs.
     pub fn pause_us(&mut self) -> i64 {
         self.rng.range(self.every_us / 8, self.every_us * 2)

@@ -12,9 +12,10 @@ use tree::{ConnId, Tree};
 use wire::client::EventType;
 use wire::txn::TxnEntry;
 use wire::{Acl, Epoch, ErrorCode, ServerId, SessionId, Stat, Zxid};
+use zab::quorum::Membership;
 use zab::{Epochs, Proposal};
 
-pub use access::{Access, User, grants, shown};
+pub use access::{ADMIN, Access, User, grants, shown};
 pub use op::{Lifetime, Op, WatchType};
 
 /// A simulated client; it keeps its number when it loses its session and gets another.
@@ -133,6 +134,15 @@ pub enum Observation<'a> {
         entry: &'a TxnEntry,
         /// The tree with it.
         tree: &'a Tree,
+    },
+    /// A server goes by a configuration from here on: it has just started with it, or it came into force.
+    Configured {
+        /// Which.
+        server: ServerId,
+        /// The configuration.
+        membership: &'a Membership,
+        /// Whether it came into force just now.
+        is_news: bool,
     },
     /// How full a server's queues are.
     Queues {
@@ -294,6 +304,12 @@ impl std::fmt::Display for Observation<'_> {
                 let TxnEntry { header, txn, .. } = entry;
                 let (session, cxid) = (header.session, header.cxid);
                 write!(f, "server {server} applies {} of session {session} number {cxid}: {txn:?}", header.zxid)
+            }
+            Observation::Configured { server, membership, is_news } => {
+                let (how, voters) = (if *is_news { "now goes by" } else { "starts with" }, membership.voters());
+                let (voters, observers) = (voters.collect::<Vec<_>>(), membership.observers().collect::<Vec<_>>());
+                let version = membership.version;
+                write!(f, "server {server} {how} configuration {version:x}: voters {voters:?}, observers {observers:?}")
             }
             Observation::Queues { server, queues } => write!(f, "server {server} has queues {queues:?}"),
             Observation::AtRest { server, tree } => write!(f, "server {server} rests at {}", tree.last_zxid()),

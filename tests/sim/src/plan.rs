@@ -60,6 +60,8 @@ pub enum Fault {
     HandOver,
     /// A server is asked to stop, and starts again.
     Stop,
+    /// A server starts with an older list of members than it had.
+    StaleList,
 }
 
 impl Fault {
@@ -84,6 +86,7 @@ impl Fault {
         (Fault::ClockJump, "clock-jump"),
         (Fault::HandOver, "hand-over"),
         (Fault::Stop, "stop"),
+        (Fault::StaleList, "stale-list"),
     ];
 
     /// The name on the command line.
@@ -117,6 +120,8 @@ pub struct Plan {
     pub voters: BTreeSet<ServerId>,
     /// Observers.
     pub observers: BTreeSet<ServerId>,
+    /// Servers that are no members at the beginning and may become some; none where the members do not change.
+    pub spares: BTreeSet<ServerId>,
     /// How the servers are configured.
     pub setup: Setup,
     /// Clients.
@@ -153,9 +158,11 @@ impl Plan {
         setup.counter_max = *rng.fork("epochs").pick(&EPOCHS).unwrap_or(&Zxid::COUNTER_MAX);
         setup.observer_masters = rng.fork("observer masters").chance(50);
         let clients = u32::try_from(shape.range(2, 8)).unwrap_or(2);
+        let spares = draw_spares(&mut rng.fork("changes"), &setup, voters.len(), observers.len());
+        setup.changes = !spares.is_empty();
         let min_us = times.range(20, 300);
         Plan {
-            faults: draw_faults(&mut faults, less, voters.len()),
+            faults: draw_faults(&mut faults, less, voters.len(), setup.changes),
             fault_every_us: times.range(60_000, 900_000),
             phase_us: times.range(4_000, 12_000).min(less.phase_ms_max.unwrap_or(i64::MAX)) * 1000,
             latency: Latency {
@@ -169,23 +176,35 @@ impl Plan {
             workload: Workload::draw(&mut work),
             voters,
             observers,
+            spares,
             setup,
         }
     }
 
     /// All servers.
     pub fn servers(&self) -> impl Iterator<Item = ServerId> + '_ {
-        self.voters.iter().chain(&self.observers).copied()
+        self.voters.iter().chain(&self.observers).chain(&self.spares).copied()
     }
 }
 
-fn draw_faults(rng: &mut Rng, less: &Less, voters: usize) -> BTreeMap<Fault, u32> {
+/// In a part of the runs the members change; those of five voters at most, so that many servers take turns.
+fn draw_spares(rng: &mut Rng, setup: &Setup, voters: usize, observers: usize) -> BTreeSet<ServerId> {
+    let (is_on, spares) = (rng.chance(30), rng.range(1, 3));
+    if !is_on || setup.membership.is_none() || voters > 5 {
+        return BTreeSet::new();
+    }
+    let first = (voters + observers) as i64 + 1;
+    (first..first + spares).map(ServerId).collect()
+}
+
+fn draw_faults(rng: &mut Rng, less: &Less, voters: usize, changes: bool) -> BTreeMap<Fault, u32> {
     let mut faults = BTreeMap::new();
     for (fault, _) in Fault::ALL {
         // Drawn in any case: leaving a fault out must not change the others.
         let (is_on, weight) = (rng.chance(50), u32::try_from(rng.range(1, 10)).unwrap_or(1));
         let needs_others = matches!(fault, Fault::BitFlip | Fault::DiskReplaced);
-        if is_on && !less.without.contains(fault) && (voters >= 3 || !needs_others) {
+        let is_possible = (voters >= 3 || !needs_others) && (changes || *fault != Fault::StaleList);
+        if is_on && !less.without.contains(fault) && is_possible {
             faults.insert(*fault, weight);
         }
     }
@@ -202,6 +221,8 @@ fn draw_setup(
     let sync_us = times.range(30, 2_000);
     Setup {
         membership: (!is_standalone).then(|| membership(voters, observers)),
+        changes: false,
+        lists: parking_lot::Mutex::default(),
         disks: parking_lot::Mutex::new(new_disks(voters.iter().chain(observers))),
         tick_ms: 100,
         read_only_after_ms: None,

@@ -10,6 +10,7 @@ use crate::checks::SharedChecks;
 use crate::conns::{ConnTask, Woken};
 use crate::disk::Disk;
 use crate::links::Link;
+use crate::lists::Lists;
 use crate::network::PipeId;
 use crate::observe::Observation;
 use crate::rng::Rng;
@@ -97,6 +98,8 @@ pub enum Effect {
     Dial(LinkId, ServerId, Port),
     /// A snapshot is about to be sent through a pipe.
     SnapshotBegins(PipeId),
+    /// It leads and has proposed other members.
+    ChangeBegins,
     /// Something for itself, later.
     After(i64, ServerEvent),
     /// The process ends.
@@ -194,6 +197,7 @@ pub struct Server {
     pub disk: Disk,
     background_planned: bool,
     recovery: Recovery,
+    setup: Arc<Setup>,
     clock: Clock,
     now_us: i64,
     swept_us: i64,
@@ -227,6 +231,10 @@ impl Server {
         let last = recovered.found.last;
         let epochs = node::epochs::load(&*vfs, &dirs.snap_dir(), last).map_err(|error| error.to_string())?;
         checks.lock().see(&Observation::Recovered { server: sid, last, epochs, tree: &recovered.tree });
+        let lists = setup.lists.lock().get(&sid).cloned();
+        if let Some(membership) = lists.as_ref().map(Lists::in_force) {
+            checks.lock().see(&Observation::Configured { server: sid, membership, is_news: false });
+        }
         let tree: SharedTree = Arc::new(RwLock::new(recovered.tree));
         let shared = setup::shared(&tree);
         let keep = Some(setup.snapshots_kept);
@@ -237,7 +245,8 @@ impl Server {
         let clients = shared_clients();
         let source = Arc::new(Mutex::new(None));
         let watcher = Watcher { sink: Sink(clients.clone()), checks: checks.clone(), sid, source: source.clone() };
-        let core = replica::Recovered { last_zxid: last, epochs, history: recovered.history, is_new_ensemble: false };
+        let is_new_ensemble = recovered.found.origin == store::Origin::Initialized;
+        let core = replica::Recovered { last_zxid: last, epochs, history: recovered.history, is_new_ensemble };
         let mut server = Server {
             sid,
             counter_max: setup.counter_max,
@@ -263,6 +272,7 @@ impl Server {
             disk: Disk::new(work, setup.sync_us, rng.fork("disk")),
             background_planned: false,
             recovery,
+            setup: setup.clone(),
             clock,
             now_us,
             swept_us: now_us,

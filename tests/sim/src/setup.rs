@@ -1,5 +1,7 @@
 //! How the simulated servers are configured.
 
+use crate::lists::Lists;
+use crate::observe::ADMIN;
 use node::config::{Config, Overrides};
 use node::recovery::{ConfigNode, Recovery};
 use node::shared::Shared;
@@ -23,6 +25,10 @@ const ENTRY_BYTES_MAX: usize = 2 << 20;
 pub struct Setup {
     /// The members; none for one standalone server.
     pub membership: Option<Membership>,
+    /// Whether they may change.
+    pub changes: bool,
+    /// What each server has kept of the members, in runs where they may change.
+    pub lists: parking_lot::Mutex<BTreeMap<ServerId, Lists>>,
     /// The disks, as they are now.
     pub disks: parking_lot::Mutex<BTreeMap<ServerId, MemFs>>,
     /// `tickTime`, ms.
@@ -75,6 +81,18 @@ impl Setup {
         self.disks.lock().entry(sid).or_default().clone()
     }
 
+    /// What stands behind `server.N=` for a server.
+    #[must_use]
+    pub fn server_line(sid: ServerId, role: &str) -> String {
+        format!("s{sid}:2888:3888:{role};2181")
+    }
+
+    /// The members as a server's start finds them.
+    fn membership_of(&self, sid: ServerId) -> Option<Membership> {
+        let kept = self.lists.lock().get(&sid).map(|lists| lists.in_force().clone());
+        kept.or_else(|| self.membership.clone())
+    }
+
     /// How a server reads its disk. An empty one is not taken for a new database unless somebody has said that it is one:
     /// with the file `initialize`.
     #[must_use]
@@ -92,10 +110,10 @@ impl Setup {
             snapshots: SnapshotSettings { compression: self.compression, last_processed: true, digest: true },
             history_max: self.commit_log_count,
             history_bytes_max: usize::MAX,
-            config_node: self.membership.as_ref().map(|membership| ConfigNode {
+            config_node: self.membership_of(sid).map(|membership| ConfigNode {
                 text: membership.to_text(),
                 version: Zxid(membership.version),
-                may_change: false,
+                may_change: self.changes,
             }),
         }
     }
@@ -105,14 +123,14 @@ impl Setup {
     pub fn replica(&self, sid: ServerId) -> Settings {
         Settings {
             me: sid,
-            mode: self.membership.clone().map_or(Mode::Standalone, Mode::Ensemble),
+            mode: self.membership_of(sid).map_or(Mode::Standalone, Mode::Ensemble),
             tick_ms: self.tick_ms,
             init_limit_ticks: self.init_limit_ticks,
             sync_limit_ticks: self.sync_limit_ticks,
             session_timeout_ms_min: i32::try_from(2 * self.tick_ms).unwrap_or(i32::MAX),
             session_timeout_ms_max: i32::try_from(20 * self.tick_ms).unwrap_or(i32::MAX),
-            prep: PrepSettings::default(),
-            standalone_enabled: true,
+            prep: PrepSettings { reconfig_enabled: self.changes, ..PrepSettings::default() },
+            standalone_enabled: !self.changes,
             skip_acl: false,
             leader_serves: true,
             read_only_after_ms: self.read_only_after_ms,
@@ -149,7 +167,10 @@ pub fn shared(tree: &SharedTree) -> Arc<Shared> {
 
 fn config() -> Arc<Config> {
     let path = std::env::temp_dir().join(format!("zookube-sim-{}.cfg", std::process::id()));
-    let text = "tickTime=2000\ninitLimit=10\nsyncLimit=5\ndataDir=/data\nclientPort=2181\n";
+    let text = format!(
+        "tickTime=2000\ninitLimit=10\nsyncLimit=5\ndataDir=/data\nclientPort=2181\n\
+         DigestAuthenticationProvider.superDigest={ADMIN}\n"
+    );
     std::fs::write(&path, text).expect("a temporary file can be written");
     let loaded = Config::load(&path, &Overrides::default());
     std::fs::remove_file(&path).expect("a temporary file can be removed");

@@ -30,6 +30,9 @@ impl Trace {
             Event::Calm => (9, 0),
             Event::Look => (10, 0),
             Event::Cut(_) => (11, 0),
+            Event::Interruption(sid, _) => (15, sid.0),
+            Event::Operator => (13, 0),
+            Event::ChangesEnd => (14, 0),
         };
         self.add(&[kind]);
         self.add(&whom.to_le_bytes());

@@ -4,13 +4,14 @@
 //! mended: every client gets a write and a read through every such server, and in the end all servers hold the same.
 
 mod calm;
+mod changes;
 mod clients;
 mod reach;
 mod servers;
 
 use crate::agenda::Agenda;
 use crate::checks::{Checks, SharedChecks};
-use crate::client::{Client, ClientAction, ClientInput};
+use crate::client::{Client, ClientAction, ClientInput, Workload};
 use crate::model::Model;
 use crate::nemesis::{Nemesis, Undo};
 use crate::network::{Flow, Network, PipeId};
@@ -21,6 +22,7 @@ use crate::server::{Clock, Server, ServerEvent};
 use crate::setup::Setup;
 use crate::trace::Trace;
 use bytes::Bytes;
+use changes::Changes;
 use node::learner_conn::Port;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -78,10 +80,16 @@ pub enum Event {
     Fault,
     /// A pipe is cut.
     Cut(PipeId),
+    /// Something goes wrong while the members change: a server is gone, or all are split.
+    Interruption(ServerId, u32),
     /// The end of a fault.
     Undo(Undo),
     /// A server is started again.
     Restart(ServerId),
+    /// Somebody starts or stops servers where the members change.
+    Operator,
+    /// From here on nobody asks for changes of the members.
+    ChangesEnd,
     /// The end of phase 1.
     Calm,
     /// Does everything go well again?
@@ -142,6 +150,8 @@ pub struct World {
     pub(crate) rng: Rng,
     pub(crate) nemesis: Nemesis,
     clients: BTreeMap<ClientId, ClientHost>,
+    /// Where the members may change: who sees to that.
+    pub(crate) changes: Option<Changes>,
     phase: Phase,
     phase_us: i64,
     /// Servers that phase 2 has not mended yet.
@@ -160,7 +170,9 @@ impl World {
     pub fn new(seed: u64, less: &Less) -> World {
         let plan = Plan::draw(seed, less);
         let mut rng = Rng::new(seed ^ 0x5eed);
-        let model = Model::new(plan.voters.clone(), plan.observers.clone()).with_report_us(plan.setup.report_us());
+        let model = Model::new(plan.voters.clone(), plan.observers.clone())
+            .with_report_us(plan.setup.report_us())
+            .with_spares(plan.spares.iter().copied());
         let servers: Vec<ServerId> = plan.servers().collect();
         let nemesis = Nemesis::new(&plan, rng.fork("nemesis"));
         let mut clocks = rng.fork("clocks");
@@ -175,6 +187,13 @@ impl World {
             let client = Client::new(id, servers.clone(), plan.workload.clone(), rng.fork("client").bits());
             clients.insert(id, ClientHost { client, pipe: None, dial: 0, timer: (0, i64::MAX) });
         }
+        let changes = plan.setup.changes.then(|| {
+            let (mut rng, admin) = (rng.fork("changes"), ClientId(plan.clients));
+            let workload = Workload::of_admin(servers.clone(), &mut rng);
+            let client = Client::new(admin, servers.clone(), workload, rng.bits());
+            clients.insert(admin, ClientHost { client, pipe: None, dial: 0, timer: (0, i64::MAX) });
+            Changes::new(rng, admin, plan.spares.clone())
+        });
         World {
             now_us: 0,
             step: 0,
@@ -185,6 +204,7 @@ impl World {
             setup: Arc::new(plan.setup),
             nemesis,
             clients,
+            changes,
             phase: Phase::Faults,
             phase_us: plan.phase_us,
             left_broken: BTreeSet::new(),
@@ -199,6 +219,9 @@ impl World {
     /// Runs to the end, to a violation, or up to a step; answers how many steps it took.
     pub fn run(&mut self, until: Option<u64>) -> u64 {
         for sid in self.hosts.keys().copied().collect::<Vec<_>>() {
+            if self.is_stopped(sid) {
+                continue;
+            }
             let at_us = self.rng.range(0, 50_000);
             self.agenda.plan(at_us, Event::Restart(sid));
         }
@@ -208,6 +231,7 @@ impl World {
         let first_us = self.nemesis.pause_us();
         self.agenda.plan(first_us, Event::Fault);
         self.agenda.plan(self.phase_us, Event::Calm);
+        self.plan_changes();
         while self.phase != Phase::Over && until.is_none_or(|until| self.step < until) {
             let Some((at_us, event)) = self.agenda.pop() else { break };
             self.now_us = at_us.max(self.now_us);
@@ -215,6 +239,9 @@ impl World {
             self.checks.lock().at(self.now_us, self.step);
             self.trace.note(self.now_us, &event);
             self.happen(event);
+            if self.follow_changes() {
+                self.demand_progress_again();
+            }
             if self.checks.lock().violation().is_some() {
                 break;
             }
@@ -259,7 +286,7 @@ impl World {
             }
             Event::NobodyThere { by, incarnation, gone } => self.on_nobody_there(by, incarnation, gone),
             Event::Timer(id, number) => {
-                if self.clients.get(&id).is_some_and(|host| host.timer.0 == number) {
+                if self.clients.get(&id).is_some_and(|host| host.timer.0 == number) && !self.holds_back(id) {
                     self.drive(id, ClientInput::Timer);
                 }
             }
@@ -273,11 +300,20 @@ impl World {
             }
             Event::Cut(pipe) if self.phase == Phase::Faults => self.cut_pipe(pipe),
             Event::Cut(_) => {}
+            Event::Interruption(sid, incarnation) => {
+                if self.phase == Phase::Faults
+                    && self.hosts.get(&sid).is_some_and(|host| host.incarnation == incarnation)
+                {
+                    self.interrupt_change(sid);
+                }
+            }
             // Phase 2 has ended every fault by itself; some it has begun anew.
             Event::Undo(undo) if self.phase == Phase::Faults => self.undo(undo),
             Event::Undo(_) => {}
-            Event::Restart(sid) if self.left_broken.contains(&sid) => {}
+            Event::Restart(sid) if self.left_broken.contains(&sid) || self.is_stopped(sid) => {}
             Event::Restart(sid) => self.start(sid),
+            Event::Operator => self.operate(),
+            Event::ChangesEnd => self.end_changes(),
             Event::Calm => self.calm(),
             Event::Look => self.look(),
         }

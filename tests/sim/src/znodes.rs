@@ -126,7 +126,13 @@ impl Znodes {
             Txn::Delete { path } => self.delete(at, path),
             Txn::DeleteContainer { path } => self.reap(header, at, path),
             Txn::SetData { path, data, version } => self.set_data(header, at, path, data.as_ref(), Some(*version)),
-            Txn::Reconfig { path, data, .. } => self.set_data(header, at, path, data.as_ref(), None),
+            Txn::Reconfig { path, data, version } => {
+                // It has always the same version, which no other change expects.
+                let mut node = self.node_now(path)?.clone();
+                node.stat.version = *version;
+                self.history(path).become_at(at, Some(node));
+                self.set_data(header, at, path, data.as_ref(), None)
+            }
             Txn::SetAcl { path, acl, version } => {
                 let mut node = self.node_now(path)?.clone();
                 expect_next("ACL version", node.stat.aversion, *version)?;

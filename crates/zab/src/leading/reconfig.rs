@@ -7,6 +7,7 @@ use crate::learner::{Learner, Stage};
 use crate::quorum::Membership;
 use crate::types::Proposal;
 use bytes::Bytes;
+use planted::Bug;
 use std::collections::BTreeSet;
 use wire::quorum::{PacketType, QuorumPacket};
 use wire::{Epoch, ServerId};
@@ -35,7 +36,7 @@ impl Leading {
         tracing::info!(version = format_args!("{:x}", next.version), %leader, "a new configuration is in force");
         self.config.activate(next.clone());
         out.push(Action::ConfigActivated(next));
-        if leader != self.me {
+        if leader != self.me && !planted::is(Bug::RemovedLeaderGoesOn) {
             self.retired = Some(format!("the new configuration makes server {leader} the leader"));
         }
     }

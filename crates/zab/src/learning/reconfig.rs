@@ -5,6 +5,7 @@ use crate::action::Action;
 use crate::config::reconfiguration;
 use crate::history::History;
 use crate::quorum::Membership;
+use planted::Bug;
 use wire::{ServerId, Zxid};
 
 impl Learning {
@@ -40,7 +41,9 @@ impl Learning {
         out: &mut Vec<Action>,
     ) -> Result<(), String> {
         let next = match self.pending.iter().find(|proposal| proposal.zxid == zxid) {
-            Some(proposal) if self.reconfig_enabled => reconfiguration(proposal)?,
+            Some(proposal) if self.reconfig_enabled && !planted::is(Bug::ActivationMissed) => {
+                reconfiguration(proposal)?
+            }
             _ => None,
         };
         if self.is_active() {

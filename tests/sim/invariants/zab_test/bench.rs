@@ -10,6 +10,7 @@ use std::rc::Rc;
 use tree::{ConnId, Events, Tree, TreeSettings};
 use wire::txn::{CreateKind, CreateTxn, Txn, TxnEntry, TxnHeader};
 use wire::{Acl, Epoch, ErrorCode, Id, Millis, Perms, ServerId, SessionId, Stat, Xid, Zxid};
+use zab::quorum::Membership;
 use zab::{Epochs as EpochFiles, Proposal};
 
 const S: SessionId = SessionId(0x0100_0000_0000_0001);
@@ -141,6 +142,11 @@ impl Bench {
         self.see(&Observation::Installed { server, from, zxid })
     }
 
+    pub(super) fn configured(self, sid: i64, text: &str, is_news: bool) -> Bench {
+        let membership = Membership::parse(text).unwrap();
+        self.see(&Observation::Configured { server: ServerId(sid), membership: &membership, is_news })
+    }
+
     pub(super) fn rest(self, sid: i64) -> Bench {
         let tree = &self.tree(sid);
         self.see(&Observation::AtRest { server: ServerId(sid), tree })
@@ -210,6 +216,20 @@ pub(super) fn txn(zxid: i64, txn: Txn) -> TxnEntry {
 }
 
 /// A transaction that changes nothing; others with the same zxid have another content.
+/// The text of a configuration.
+pub(super) fn ensemble(version: i64, voters: &[i64], observers: &[i64]) -> String {
+    let line = |sid: &i64, role: &str| format!("server.{sid}=s{sid}:2888:3888:{role}\n");
+    let voters: String = voters.iter().map(|sid| line(sid, "participant")).collect();
+    let observers: String = observers.iter().map(|sid| line(sid, "observer")).collect();
+    let membership = Membership::parse(&format!("{voters}{observers}version={version:x}")).unwrap();
+    membership.to_text()
+}
+
+pub(super) fn reconfig(zxid: i64, voters: &[i64], observers: &[i64]) -> TxnEntry {
+    let data = Some(Bytes::from(ensemble(zxid, voters, observers)));
+    txn(zxid, Txn::Reconfig { path: tree::CONFIG_PATH.to_owned(), data, version: -1 })
+}
+
 pub(super) fn noted(zxid: i64, code: i32) -> TxnEntry {
     txn(zxid, Txn::Error { code })
 }

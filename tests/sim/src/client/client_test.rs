@@ -6,7 +6,8 @@ use bytes::{Buf, Bytes, BytesMut};
 use tree::ConnId;
 use wire::client::{
     AuthPacket, ConnectRequest, ConnectResponse, CreateRequest, EventType, MultiOp, OpCode, Password, PathNumber,
-    PathVersion, PathWatch, ReplyHeader, RequestHeader, SetAclRequest, SetDataRequest, SetWatches, encode_event_frame,
+    PathVersion, PathWatch, ReconfigRequest, ReplyHeader, RequestHeader, SetAclRequest, SetDataRequest, SetWatches,
+    encode_event_frame,
 };
 use wire::{ErrorCode, Reader, ServerId, SessionId, Stat, Writer, Xid, Zxid, jute};
 
@@ -40,6 +41,7 @@ fn reads() -> Workload {
         ttl_percent: 0,
         ttl_ms: (1, 1),
         hop_permille: 0,
+        changes: Vec::new(),
     }
 }
 

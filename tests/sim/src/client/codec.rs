@@ -54,6 +54,7 @@ fn opcode(op: &Op) -> OpCode {
             OpCode::SetWatches
         }
         Op::SetWatches { .. } => OpCode::SetWatches2,
+        Op::Reconfig { .. } => OpCode::Reconfig,
         Op::Ping => OpCode::Ping,
         Op::CloseSession => OpCode::CloseSession,
     }
@@ -114,7 +115,27 @@ fn encode_body(op: &Op, out: &mut BytesMut) {
                 out.strings(recursive);
             }
         }
+        Op::Reconfig { joining, leaving, members, version } => {
+            encode_changes(joining, leaving, members.as_deref(), out);
+            out.i64(*version);
+        }
         Op::Ping | Op::CloseSession => {}
+    }
+}
+
+/// Who joins and who leaves, or all who are to be members.
+fn encode_changes(joining: &str, leaving: &str, members: Option<&str>, out: &mut BytesMut) {
+    match members {
+        Some(members) => {
+            out.buffer(None);
+            out.buffer(None);
+            out.string(members);
+        }
+        None => {
+            out.string(joining);
+            out.string(leaving);
+            out.buffer(None);
+        }
     }
 }
 
@@ -259,7 +280,9 @@ fn decode_body(op: &Op, input: &mut Reader<'_>) -> Result<Body, DecodeError> {
             0 => Body::Empty,
             code => return Err(DecodeError::Unknown { field: "error of an added watch", value: i64::from(code) }),
         },
-        Op::Get { .. } => Body::Data(input.buffer()?.map(Bytes::copy_from_slice), Stat::decode(input)?),
+        Op::Get { .. } | Op::Reconfig { .. } => {
+            Body::Data(input.buffer()?.map(Bytes::copy_from_slice), Stat::decode(input)?)
+        }
         Op::Children { .. } => {
             let mut names: Vec<String> = input.strings()?.into_iter().map(str::to_owned).collect();
             names.sort_unstable();

@@ -1,5 +1,6 @@
 //! What a client asks for next: drawn from its workload, and informed by what it was answered before.
 
+mod changes;
 mod choices;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -67,6 +68,7 @@ pub struct Planner {
     sequentials: Vec<String>,
     missing: VecDeque<String>,
     quotas: VecDeque<(String, &'static str)>,
+    known: changes::Known,
 }
 
 impl Planner {
@@ -91,12 +93,16 @@ impl Planner {
             sequentials: Vec::new(),
             missing: VecDeque::new(),
             quotas,
+            known: changes::Known::default(),
         }
     }
 
     /// Whom the client proves to be.
     #[must_use]
     pub fn user(&self) -> Option<User> {
+        if !self.workload.changes.is_empty() {
+            return Some(User::Admin);
+        }
         match self.id.0 % 3 {
             1 if self.workload.users => Some(User::Ann),
             2 if self.workload.users => Some(User::Bob),
@@ -106,6 +112,9 @@ impl Planner {
 
     /// The next step of a client with these watches.
     pub fn next_step(&mut self, watches: &Watches) -> Step {
+        if !self.workload.changes.is_empty() {
+            return Step::Ask(self.change());
+        }
         if let Some(path) = self.missing.pop_front() {
             let data = self.tag();
             let lifetime = match path.as_str() {
@@ -166,6 +175,9 @@ impl Planner {
                 for (part, code) in parts.iter().zip(codes) {
                     self.learn_refused(part, *code);
                 }
+            }
+            _ if answer.error == ErrorCode::Ok && !self.workload.changes.is_empty() => {
+                self.learn_ensemble(op, &answer.body);
             }
             _ if answer.error == ErrorCode::Ok => self.learn_done(op, &answer.body),
             _ => self.learn_refused(op, answer.error),

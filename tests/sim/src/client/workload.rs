@@ -1,6 +1,7 @@
 //! What a client asks for, and how often: drawn once per client, so that each seed leans another way.
 
 use crate::rng::Rng;
+use wire::ServerId;
 
 /// Kinds of requests, in the order of [`Workload::weights`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,6 +102,8 @@ pub struct Workload {
     /// How many bursts in a thousand the client does not wait out: it goes on at another server at once, while its requests
     /// are still on their way.
     pub hop_permille: u64,
+    /// Servers among which the client changes the members, and then it does nothing else; none for other clients.
+    pub changes: Vec<ServerId>,
 }
 
 impl Workload {
@@ -144,8 +147,22 @@ impl Workload {
             ttl_percent: 0,
             ttl_ms: (20, *rng.pick(&[100, 500, 2_000]).unwrap_or(&500)),
             hop_permille: 0,
+            changes: Vec::new(),
         };
         basic.with_features(plain, rng)
+    }
+
+    /// That of a client that changes which of these servers are members.
+    pub fn of_admin(changes: Vec<ServerId>, rng: &mut Rng) -> Workload {
+        let think_max_us = *rng.pick(&[100_000, 400_000, 1_000_000]).unwrap_or(&400_000);
+        Workload {
+            pipeline_max: *rng.pick(&[1, 1, 3]).unwrap_or(&1),
+            think_us: (10_000, think_max_us),
+            redial_us: (1_000, 200_000),
+            session_timeout_ms: 10_000,
+            changes,
+            ..Workload::draw(rng)
+        }
     }
 
     /// What a client may leave alone altogether: about half of the runs have each.

@@ -35,6 +35,10 @@ impl Ledger {
         self.entries.len()
     }
 
+    pub(super) fn numbers(&self) -> impl Iterator<Item = TxnNo> + use<> {
+        (0..u32::try_from(self.entries.len()).unwrap_or(u32::MAX)).map(TxnNo)
+    }
+
     pub(super) fn entry(&self, no: TxnNo) -> &TxnEntry {
         &self.entries[no.index()]
     }

@@ -2,6 +2,7 @@
 
 use super::common_prefix;
 use super::ledger::{Ledger, TxnNo};
+use super::members::Members;
 use replica::ServingRole;
 use std::collections::VecDeque;
 use wire::{Epoch, ServerId, Zxid};
@@ -45,6 +46,8 @@ pub struct ServerView {
     lost: VecDeque<Vec<TxnNo>>,
     epochs: Epochs,
     service: Option<Service>,
+    /// The configuration that it goes by.
+    members: Option<Members>,
     /// The zxid of a leader's snapshot that is the tree but not known to be on disk.
     unsaved: Option<Zxid>,
     /// From how many applied transactions on the tree is what they make of it; `None` where that cannot be told yet.
@@ -101,6 +104,16 @@ impl ServerView {
     #[must_use]
     pub fn service(&self) -> Option<Service> {
         self.service
+    }
+
+    /// The configuration that it goes by, where the ensemble may change.
+    #[must_use]
+    pub fn members(&self) -> Option<&Members> {
+        self.members.as_ref()
+    }
+
+    pub(super) fn set_members(&mut self, members: Members) {
+        self.members = Some(members);
     }
 
     pub(super) fn tree_is_sure(&self) -> bool {

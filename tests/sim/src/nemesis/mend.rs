@@ -104,7 +104,7 @@ impl World {
         sids.into_iter().collect()
     }
 
-    fn cut_off(&mut self, sid: ServerId) {
+    pub(super) fn cut_off(&mut self, sid: ServerId) {
         for other in self.hosts.keys().copied().filter(|other| *other != sid) {
             self.net.block(sid, other);
             self.net.block(other, sid);

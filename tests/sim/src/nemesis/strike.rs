@@ -10,10 +10,17 @@ use crate::setup::Setup;
 use crate::world::{Event, World};
 use std::collections::VecDeque;
 use store::testing::{self, Keep, MemFs};
-use wire::ServerId;
+use wire::{ServerId, Zxid};
 
 /// A link that is to be cut during a hand-over is cut so long after its beginning at the latest, µs.
 const HAND_OVER_CUT_US_MAX: i64 = 5_000;
+
+/// A change of the members that is to be interrupted is so long after its beginning at the latest, µs.
+const CHANGE_INTERRUPTED_US_MAX: i64 = 8_000;
+/// One that nobody is to hear of.
+const PROPOSAL_LOST_US_MAX: i64 = 400;
+/// How long a leader that changes the members is cut off, µs.
+const CUT_OFF_US: (i64, i64) = (100_000, 3_000_000);
 /// A snapshot that is to be cut is cut so long after its beginning at the latest, µs.
 const SNAPSHOT_CUT_US_MAX: i64 = 1_500;
 
@@ -62,12 +69,17 @@ impl World {
 
     /// Whether another disk may lose something.
     pub(super) fn may_forget(&mut self) -> bool {
+        self.nemesis.voters.len() >= 3 && !self.has_forgotten() && self.may_lose_a_voter()
+    }
+
+    /// Whether a disk has lost something and its server has not caught up yet.
+    pub(crate) fn has_forgotten(&mut self) -> bool {
         if let Some(sid) = self.nemesis.forgetful
             && self.hosts[&sid].process.as_ref().is_some_and(|server| server.role().is_some())
         {
             self.nemesis.forgetful = None;
         }
-        self.nemesis.voters.len() >= 3 && self.nemesis.forgetful.is_none()
+        self.nemesis.forgetful.is_some()
     }
 
     /// Something goes wrong.
@@ -105,6 +117,7 @@ impl World {
                     self.tell(sid, ServerEvent::Stop);
                 }
             }
+            Fault::StaleList => self.go_stale(),
         }
     }
 
@@ -244,6 +257,37 @@ impl World {
         }
     }
 
+    /// A leader has proposed other members. It takes a few milliseconds until that is committed.
+    pub(crate) fn perhaps_interrupt_change(&mut self, leader: ServerId) {
+        if self.nemesis.rng.chance(35) {
+            // In half of the cases before most have got the proposal.
+            let us_max = if self.nemesis.rng.chance(50) { PROPOSAL_LOST_US_MAX } else { CHANGE_INTERRUPTED_US_MAX };
+            let delay_us = self.nemesis.rng.range(1, us_max);
+            let Some(incarnation) = self.hosts.get(&leader).map(|host| host.incarnation) else { return };
+            self.agenda.plan(self.now_us + delay_us, Event::Interruption(leader, incarnation));
+        }
+    }
+
+    /// The leader is gone before its change is through, or cannot reach anybody.
+    pub(crate) fn interrupt_change(&mut self, leader: ServerId) {
+        let is_split = self.nemesis.may(Fault::Partition) && self.nemesis.rng.chance(60);
+        if (is_split || self.nemesis.may(Fault::Crash)) && self.nemesis.rng.chance(70) {
+            // What is on its way is lost.
+            for pipe in self.net.links() {
+                self.cut_pipe(pipe);
+            }
+        }
+        if is_split {
+            self.count("partitions");
+            self.cut_off(leader);
+            // So long that it gives up and others lead.
+            let last_us = self.nemesis.rng.range(CUT_OFF_US.0, CUT_OFF_US.1);
+            self.agenda.plan(self.now_us + last_us, Event::Undo(Undo::Partitions));
+        } else if self.nemesis.may(Fault::Crash) {
+            self.crash(leader);
+        }
+    }
+
     pub(super) fn slow_server(&mut self) {
         self.count("slow servers");
         let sid = self.pick_any();
@@ -340,6 +384,30 @@ impl World {
                 self.agenda.plan(self.now_us + delay_us, Event::Cut(pipe));
             }
         }
+    }
+
+    /// A server starts again with an older list of members; what was proposed it has in its log, or has not.
+    pub(super) fn go_stale(&mut self) {
+        let Some(sid) = self.pick_victim() else { return };
+        let (keep, kind) = self.nemesis.draw_keep(false);
+        self.count(kind);
+        self.end_with(sid, keep);
+        let forgets_next = self.nemesis.rng.chance(50);
+        let checks = self.checks.lock();
+        let went_stale = self.setup.lists.lock().get_mut(&sid).is_some_and(|lists| {
+            if forgets_next {
+                lists.forget_next();
+            }
+            // What came into force without its transaction is nowhere else.
+            let version = Zxid(lists.in_force().version);
+            let is_in_history = version.is_epoch_start() || checks.model.is_in_history(version);
+            is_in_history && lists.go_stale()
+        });
+        drop(checks);
+        if went_stale {
+            self.count("stale server lists");
+        }
+        self.plan_restart(sid);
     }
 
     pub(super) fn clock_jump(&mut self) {

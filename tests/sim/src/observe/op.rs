@@ -152,6 +152,17 @@ pub enum Op {
         /// Persistent recursive watches.
         recursive: Vec<String>,
     },
+    /// reconfig.
+    Reconfig {
+        /// Who joins or takes another role: server lines.
+        joining: String,
+        /// Who leaves: server ids.
+        leaving: String,
+        /// All who are to be members, in place of those who join and leave.
+        members: Option<String>,
+        /// Of which version, -1 for any.
+        version: i64,
+    },
     /// ping.
     Ping,
     /// closeSession.
@@ -170,6 +181,7 @@ impl Op {
                 | Op::SetAcl { .. }
                 | Op::Multi(_)
                 | Op::Check { .. }
+                | Op::Reconfig { .. }
                 | Op::CloseSession
         )
     }

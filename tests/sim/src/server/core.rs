@@ -12,6 +12,7 @@ use replica::{Action, CloseReason, HandOverOutcome, Input, ServingRole};
 use std::sync::atomic::Ordering::Relaxed;
 use wire::ServerId;
 use wire::quorum::PacketType;
+use zab::quorum::Membership;
 use zab::{LinkId, Proposal};
 
 impl Server {
@@ -77,7 +78,8 @@ impl Server {
             Action::BackgroundSnapshot => self.disk_job(Job::BackgroundSnapshot),
             Action::SendVote { to, notification } => self.effects.push(Effect::Vote(to, notification)),
             Action::ConnectElection => self.effects.push(Effect::ConnectAll),
-            Action::ConfigSeen(_) | Action::ConfigActivated(_) => {}
+            Action::ConfigSeen(membership) => self.see_members(membership),
+            Action::ConfigActivated(membership) => self.go_by_members(membership),
             Action::HandOverAnswer { outcome, .. } => self.checks.lock().coverage.count(match outcome {
                 HandOverOutcome::HandedOver { .. } => "leaderships handed over",
                 HandOverOutcome::GivenUp { .. } => "hand-overs given up",
@@ -107,6 +109,25 @@ impl Server {
             }
             Action::Halt { code, message } => self.effects.push(Effect::Dead(format!("exit {code}: {message}"))),
         }
+    }
+
+    /// `Reconfig::seen`.
+    fn see_members(&mut self, membership: Membership) {
+        if let Some(lists) = self.setup.lists.lock().get_mut(&self.sid) {
+            lists.keep_next(&membership);
+        }
+        if self.role == Some(ServingRole::Leader) {
+            self.effects.push(Effect::ChangeBegins);
+        }
+    }
+
+    /// `Reconfig::activated`.
+    fn go_by_members(&mut self, membership: Membership) {
+        if let Some(lists) = self.setup.lists.lock().get_mut(&self.sid) {
+            lists.keep_in_force(&membership);
+        }
+        let (server, membership) = (self.sid, &membership);
+        self.checks.lock().see(&Observation::Configured { server, membership, is_news: true });
     }
 
     pub(super) fn send(&mut self, link: LinkId, packet: wire::quorum::QuorumPacket) {

@@ -45,7 +45,7 @@ impl Server {
             Incoming::Snapshot(zxid, mut tree) => {
                 tree.set_last_zxid(zxid);
                 if let Some(config) = &self.recovery.config_node {
-                    tree.set_config_node(config.text.as_bytes(), config.version, self.now().wall);
+                    config.put_into(&mut tree, self.now().wall);
                 }
                 self.snapshot_from = Some(id);
                 *self.source.lock() = peer.map(|peer| (peer, zxid));

@@ -9,17 +9,30 @@ use wire::{ServerId, Zxid};
 impl World {
     /// Phase 2 begins: a majority is mended, or everything.
     pub(super) fn calm(&mut self) {
+        if let Some(changes) = &mut self.changes {
+            changes.stopped.clear();
+        }
         self.mend();
-        self.left_broken = self.break_minority();
+        // Of two configurations each needs its quorum, and a voter that holds nothing yet is of the minority already.
+        if self.may_lose_a_voter() {
+            self.left_broken = self.break_minority();
+        }
         self.demand_progress();
         self.agenda.plan(self.now_us + CALM_LOOK_US, Event::Look);
     }
 
     fn demand_progress(&mut self) {
         self.phase = Phase::Calm { since_us: self.now_us };
-        let whole: Vec<ServerId> = self.hosts.keys().copied().filter(|sid| !self.left_broken.contains(sid)).collect();
+        let whole: Vec<ServerId> = self.wanted().into_iter().filter(|sid| !self.left_broken.contains(sid)).collect();
         for id in self.clients.keys().copied().collect::<Vec<_>>() {
             self.drive(id, ClientInput::Calm(&whole));
+        }
+    }
+
+    /// The members have changed once more: the new ones are to do their work.
+    pub(super) fn demand_progress_again(&mut self) {
+        if matches!(self.phase, Phase::Calm { .. }) {
+            self.demand_progress();
         }
     }
 
@@ -32,7 +45,11 @@ impl World {
         match self.phase {
             Phase::Calm { since_us } => {
                 let serves = |host: &Host| host.process.as_ref().is_some_and(|server| server.role().is_some());
-                let all_serve = self.hosts.iter().all(|(sid, host)| self.left_broken.contains(sid) || serves(host));
+                let wanted = self.wanted();
+                let all_serve = self
+                    .hosts
+                    .iter()
+                    .all(|(sid, host)| self.left_broken.contains(sid) || !wanted.contains(sid) || serves(host));
                 if all_serve && self.clients.values().all(|host| host.client.is_idle()) {
                     self.go_on_from_calm();
                 } else if self.now_us - since_us > CALM_US_MAX {
@@ -78,8 +95,9 @@ impl World {
     pub(super) fn is_at_rest(&mut self, since_us: i64) -> bool {
         let mut last: Option<Zxid> = None;
         let quiet_us = 30 * self.setup.tick_ms * 1000;
+        let wanted = self.wanted();
         self.now_us - since_us > quiet_us
-            && self.hosts.values().all(|host| {
+            && self.hosts.iter().filter(|(sid, _)| wanted.contains(sid)).all(|(_, host)| {
                 let Some(server) = host.process.as_ref().filter(|server| server.role().is_some()) else { return false };
                 let zxid = server.tree().read().last_zxid();
                 *last.get_or_insert(zxid) == zxid
@@ -88,7 +106,8 @@ impl World {
 
     pub(super) fn finish(&mut self) {
         self.phase = Phase::Over;
-        for (sid, host) in &self.hosts {
+        let wanted = self.wanted();
+        for (sid, host) in self.hosts.iter().filter(|(sid, _)| wanted.contains(sid)) {
             if let Some(process) = &host.process {
                 let tree = process.tree().read();
                 self.checks.lock().see(&Observation::AtRest { server: *sid, tree: &tree });

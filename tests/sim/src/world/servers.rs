@@ -55,6 +55,7 @@ impl World {
                     self.agenda.plan(self.now_us + delay_us, event);
                 }
                 Effect::SnapshotBegins(pipe) => self.perhaps_cut_snapshot(pipe),
+                Effect::ChangeBegins => self.perhaps_interrupt_change(sid),
                 Effect::After(delay_us, event) => {
                     self.agenda.plan(self.now_us + delay_us.max(1), Event::Server(sid, incarnation, event));
                 }
@@ -179,7 +180,11 @@ impl World {
 
     /// Starts a server on what its disk holds.
     pub(super) fn start(&mut self, sid: ServerId) {
-        let Some(host) = self.hosts.get_mut(&sid).filter(|host| host.process.is_none()) else { return };
+        if self.hosts.get(&sid).is_none_or(|host| host.process.is_some()) {
+            return;
+        }
+        self.provide_list(sid);
+        let Some(host) = self.hosts.get_mut(&sid) else { return };
         host.incarnation += 1;
         host.held = None;
         let (incarnation, clock) = (host.incarnation, host.clock);

@@ -51,6 +51,22 @@ fn requests_are_what_servers_read() {
 }
 
 #[test]
+fn requests_for_changes_are_what_servers_read() {
+    let body = |members: Option<&str>| {
+        let (joining, leaving, members) = ("server.4=x".to_owned(), "1,2".to_owned(), members.map(str::to_owned));
+        let frame = codec::encode(3, &Op::Reconfig { joining, leaving, members, version: 7 });
+        let header = RequestHeader::decode(&frame[4..]).unwrap();
+        (OpCode::from_i32(header.opcode), frame.slice(4 + RequestHeader::BYTES..))
+    };
+    let (opcode, bytes) = body(None);
+    let steps = ReconfigRequest { joining: Some("server.4=x"), leaving: Some("1,2"), members: None, config_version: 7 };
+    assert_eq!((opcode, ReconfigRequest::decode(&mut Reader::new(&bytes))), (Some(OpCode::Reconfig), Ok(steps)));
+    let (_, bytes) = body(Some("server.1=y"));
+    let whole = ReconfigRequest { joining: None, leaving: None, members: Some("server.1=y"), config_version: 7 };
+    assert_eq!(ReconfigRequest::decode(&mut Reader::new(&bytes)), Ok(whole));
+}
+
+#[test]
 fn requests_of_watches_and_acls_are_what_servers_read() {
     let body = |op: &Op| {
         let frame = codec::encode(3, op);
