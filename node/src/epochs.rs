@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use store::{Error, Open, Result, Vfs};
-use wire::Zxid;
+use wire::{Epoch, Zxid};
 use zab::Epochs;
 
 /// The longest text of an epoch file that is looked at.
@@ -15,6 +15,9 @@ const TEXT_BYTES_MAX: usize = 64;
 /// `currentEpoch`: the log then is a prefix of the history that the leader of that epoch sent, and this server promised to
 /// follow no older one (I3).
 ///
+/// A server that begins without data promises nothing and keeps no epoch until it has got all of its first history
+/// (decision 0015). After a crash in the middle both epochs are still 0, and the core takes the part for nothing.
+///
 /// # Errors
 /// When the files contradict each other or the log in any other way.
 pub fn load(vfs: &dyn Vfs, snap_dir: &Path, last: Zxid) -> Result<Epochs> {
@@ -24,6 +27,10 @@ pub fn load(vfs: &dyn Vfs, snap_dir: &Path, last: Zxid) -> Result<Epochs> {
             tracing::warn!(epoch = %last.epoch(), "raise currentEpoch to the log's last epoch: a crash came between the two");
             store::epochs::write_current(vfs, snap_dir, last.epoch())?;
             store::epochs::load(vfs, snap_dir, last)
+        }
+        Err(Error::EpochBehindLog { found: Epoch(0), .. }) if accepted(vfs, snap_dir) == Some(0) => {
+            tracing::warn!(%last, "the first synchronization was cut short: what there is of it counts for nothing until it is complete");
+            return Ok(Epochs::default());
         }
         loaded => loaded,
     }?;
@@ -42,7 +49,6 @@ fn accepted(vfs: &dyn Vfs, snap_dir: &Path) -> Option<i64> {
 mod tests {
     use super::*;
     use store::RealFs;
-    use wire::Epoch;
 
     fn check(accepted: i64, current: i64, last: Zxid, expected: Option<Epochs>) {
         let dir = tempfile::tempdir().expect("a directory");
@@ -60,5 +66,7 @@ mod tests {
         check(4, 2, Zxid(0x3_0000_0005), epochs(4, 3));
         check(2, 2, Zxid(0x3_0000_0005), None);
         check(1, 2, Zxid(0x2_0000_0005), None);
+        check(0, 0, Zxid(0x2_0000_0005), epochs(0, 0));
+        check(0, 0, Zxid(5), epochs(0, 0));
     }
 }

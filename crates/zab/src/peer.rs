@@ -621,8 +621,8 @@ impl Peer {
 
     fn look(&mut self, now: Millis, out: &mut Vec<Action>) {
         self.election_count += 1;
-        let initial =
-            InitialVote { zxid: self.last_logged, peer_epoch: self.epochs.current, is_blank: self.is_blank() };
+        let zxid = if self.is_unfinished() { Zxid::NONE } else { self.last_logged };
+        let initial = InitialVote { zxid, peer_epoch: self.epochs.current, is_blank: self.is_blank() };
         tracing::info!(zxid = %initial.zxid, epoch = %initial.peer_epoch, "LOOKING for a leader");
         out.push(Action::Looking);
         let mut actions = Vec::new();
@@ -647,7 +647,14 @@ impl Peer {
 
     /// Whether this server has nothing and has promised nothing, and nobody has said that this is right.
     fn is_blank(&self) -> bool {
-        !self.is_new_ensemble && self.last_logged <= Zxid::ZERO && self.epochs == Epochs::default()
+        let has_nothing = self.last_logged <= Zxid::ZERO && self.epochs == Epochs::default();
+        (has_nothing || self.is_unfinished()) && !self.is_new_ensemble && !planted::is(Bug::BlankServerVotes)
+    }
+
+    /// Whether this server was in the middle of getting its first history: it has a part of an epoch's, and has neither taken part
+    /// in that epoch nor promised anything.
+    fn is_unfinished(&self) -> bool {
+        self.last_logged.epoch() > Epoch(0) && self.epochs == Epochs::default()
     }
 
     fn on_elected(&mut self, now: Millis, elected: &Elected, out: &mut Vec<Action>) {

@@ -148,8 +148,10 @@ impl Looking {
         if matches!(self.phase, Phase::Finalizing { .. }) {
             // Neither the state nor the round of the message matters here.
             if !around.views.prefers(&Proposal::of_message(message), &self.proposal) {
-                self.note_agreement(around, from, message);
-                return self.finalize(around);
+                // Only who agrees makes it wait anew. (In Apache's everybody does; a server that has no vote to give, but asks
+                // often, could keep a quorum from ever ending.)
+                let agrees = self.note_agreement(around, from, message);
+                return if agrees { self.finalize(around) } else { self.unanimous(around) };
             }
             self.phase = Phase::Polling { deadline: around.now.plus(self.interval_ms) };
         }
@@ -267,12 +269,14 @@ impl Looking {
         self.unanimous(around)
     }
 
-    /// While finalizing: one more server has the vote that wins. Any other vote that is not better leaves no trace.
-    fn note_agreement(&mut self, around: &Surroundings<'_>, from: ServerId, message: &Notification) {
+    /// While finalizing: whether one more server has the vote that wins. Any other vote that is not better leaves no trace.
+    fn note_agreement(&mut self, around: &Surroundings<'_>, from: ServerId, message: &Notification) -> bool {
         let cast = Vote { version: 0, ..Vote::of_message(message) };
-        if around.views.is_voter(from) && self.proposal.in_round(*around.round).agrees_with(&cast) {
+        let agrees = around.views.is_voter(from) && self.proposal.in_round(*around.round).agrees_with(&cast);
+        if agrees {
             self.recvset.insert(from, cast);
         }
+        agrees
     }
 
     /// The end of the election, if waiting any longer could change nothing: every voter has said the same in this round or
