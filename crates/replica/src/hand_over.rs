@@ -1,4 +1,4 @@
-//! A leader hands over, because it is asked to or because it stops.
+//! A leader hands over, because it is asked to, because it stops, or because its epoch is used up.
 //!
 //! ```text
 //!   asked, or Shutdown            the target takes over, or the leadership ends otherwise
@@ -15,7 +15,6 @@
 use crate::io::{Action, HandOverOutcome, Input, Now};
 use crate::limits::{HAND_OVER_MS_MAX, HAND_OVER_TO_STOP_MS_MAX};
 use crate::replica::{Engine, Replica};
-use std::collections::VecDeque;
 use wire::quorum::PacketType;
 use wire::txn::{Txn, TxnEntry, TxnHeader};
 use wire::{ErrorCode, ServerId, SessionId, Xid};
@@ -24,9 +23,8 @@ use zab::{HandOverEnd, Proposal};
 /// A hand-over that is under way.
 #[derive(Debug, Default)]
 pub(crate) struct HandOver {
-    /// Who asked for it, if it was not for [`Input::Shutdown`].
+    /// Who asked for it, if anybody did.
     asked: Option<u64>,
-    held: VecDeque<Input>,
 }
 
 impl Replica {
@@ -37,14 +35,12 @@ impl Replica {
             Input::Packet { packet, .. } => matches!(packet.kind, PacketType::Request | PacketType::Revalidate),
             _ => false,
         };
-        could_propose && self.hand_over.is_some()
+        could_propose && self.holds_back()
     }
 
-    /// Keeps an input for later.
-    pub(crate) fn hold_back(&mut self, input: Input) {
-        if let Some(hand_over) = &mut self.hand_over {
-            hand_over.held.push_back(input);
-        }
+    /// Whether nothing may be proposed for now.
+    pub(crate) fn holds_back(&self) -> bool {
+        self.hand_over.is_some() || self.is_between_epochs()
     }
 
     /// Begins a hand-over, or says why not.
@@ -59,7 +55,7 @@ impl Replica {
         }
     }
 
-    fn begin_hand_over(
+    pub(crate) fn begin_hand_over(
         &mut self,
         now: Now,
         asked: Option<u64>,
@@ -74,21 +70,20 @@ impl Replica {
             return Err(format!("this server does not lead: {leader}"));
         };
         let to = leading.hand_over_target(to)?;
-        let zxid = peer.next_zxid().ok_or("the epoch's transaction counter is used up")?;
+        let zxid = peer.offer_zxid().ok_or("the epoch's transaction counter is used up")?;
         let header = TxnHeader { session: SessionId::NONE, cxid: Xid(0), zxid, time: now.wall };
         let offer = TxnEntry::new(header, Txn::error(ErrorCode::Unimplemented), None);
         let offer = Proposal { zxid, bytes: offer.bytes };
-        self.hand_over = Some(HandOver { asked, held: VecDeque::new() });
+        self.hand_over = Some(HandOver { asked });
         let mut actions = Vec::new();
         peer.hand_over(now.mono, to, offer, now.mono.plus(ms), &mut actions);
         self.perform(now, actions, out);
         Ok(())
     }
 
-    /// A hand-over has ended: tells who asked for it, and lets go of what was held back.
+    /// A hand-over has ended: tells who asked for it.
     pub(crate) fn on_hand_over_ended(&mut self, to: ServerId, end: HandOverEnd, out: &mut Vec<Action>) {
-        let Some(HandOver { asked, held }) = self.hand_over.take() else { return };
-        self.released.extend(held);
+        let Some(HandOver { asked }) = self.hand_over.take() else { return };
         let outcome = match end {
             HandOverEnd::Accepted => HandOverOutcome::HandedOver { to },
             HandOverEnd::GivenUp(reason) => HandOverOutcome::GivenUp { to, reason },

@@ -357,6 +357,8 @@ pub struct Status {
     pub epoch: i64,
     /// Last applied zxid.
     pub last_zxid: Zxid,
+    /// Leader: the counter of its epoch's last proposal, and how many counters an epoch has.
+    pub epoch_counter: Option<(u32, u32)>,
     /// Requests of clients that are in the pipeline.
     pub outstanding: usize,
     /// Leader and master of observers: learners connected and in sync: (sid, is voter).
@@ -398,4 +400,6 @@ pub struct Counters {
     pub revalidations: u64,
     /// Requests that this server refused for want of memory.
     pub refused_for_memory: u64,
+    /// Times this server went on in the next epoch without leaving its role.
+    pub roll_overs: u64,
 }

@@ -6,6 +6,7 @@
 
 mod attach;
 mod conns;
+mod epochs;
 mod forward;
 mod hand_over;
 pub mod io;

@@ -5,6 +5,7 @@
 //! here, matched by session and request number with the first request that its connection waits for.
 
 use crate::conns::{Pending, reply};
+use crate::epochs::Deferred;
 use crate::io::{Action, CloseReason, Identities, Now};
 use crate::local::LocalTracker;
 use crate::relay::SyncAsker;
@@ -123,7 +124,7 @@ impl Replica {
     /// that forwarded it waits for one.
     pub(crate) fn propose(&mut self, now: Now, submission: Submission<'_>, out: &mut Vec<Action>) {
         let Some(zxid) = self.next_zxid() else {
-            self.used_up = true;
+            self.deferred.push_back(Deferred::write(submission));
             return;
         };
         let Submission { session, cxid, opcode, body, identities, owner } = submission;
@@ -145,10 +146,11 @@ impl Replica {
     }
 
     /// A session with very many ephemerals takes more than one closeSession to list them.
-    fn propose_rest_of_close(&mut self, now: Now, session: SessionId, out: &mut Vec<Action>) {
+    pub(crate) fn propose_rest_of_close(&mut self, now: Now, session: SessionId, out: &mut Vec<Action>) {
         while self.prep.has_rest() {
             let Some(zxid) = self.next_zxid() else {
-                self.used_up = true;
+                // Before whatever else waits: it belongs to what was proposed last.
+                self.deferred.push_front(Deferred::RestOfClose { session });
                 return;
             };
             // No request has this number: the first one answers.
@@ -168,7 +170,7 @@ impl Replica {
         out: &mut Vec<Action>,
     ) {
         let Some(zxid) = self.next_zxid() else {
-            self.used_up = true;
+            self.deferred.push_back(Deferred::Error { session, cxid, error });
             return;
         };
         let header = TxnHeader { session, cxid, zxid, time: now.wall };

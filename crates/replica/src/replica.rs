@@ -1,6 +1,7 @@
 //! The whole interface of a server: [`Replica::step`] and what surrounds it.
 
 use crate::conns::Conns;
+use crate::epochs::Deferred;
 use crate::hand_over::HandOver;
 use crate::io::{Action, Input, Now, ServingRole, Status};
 use crate::local::LocalTracker;
@@ -21,7 +22,7 @@ use tree::{ConnId, Events, Prep, PrepSettings, Tree};
 use wire::client::OpCode;
 use wire::quorum::{PacketType, QuorumPacket};
 use wire::txn::TxnEntry;
-use wire::{Millis, SessionId, Xid};
+use wire::{Epoch, Millis, SessionId, Xid};
 use zab::election::{ElectionAction, ElectionSettings};
 use zab::{EstablishedRole, LinkId, Peer, PeerSettings, PeerStart, Timing};
 
@@ -43,6 +44,9 @@ pub trait EventSink: Send {
 
     /// A snapshot from the leader has become the tree; what is applied next comes on top of it.
     fn installed(&mut self, _tree: &Tree) {}
+
+    /// The server serves on in the next epoch, in the role it has had before.
+    fn serves_on(&mut self, _role: ServingRole, _epoch: Epoch, _tree: &Tree) {}
 
     /// The server has let go of its leader or its leadership. What is applied from here on, until it serves again, is what
     /// its log holds, committed or not: nobody may read it. Every connection must end before this returns, [`Action::StopServing`]
@@ -87,15 +91,16 @@ pub struct Replica {
     pub(crate) relay: Relay,
     /// Learner only: who waits for the leader's word on a session.
     pub(crate) revalidations: HashMap<SessionId, ConnId>,
-    /// Leader only: the epoch has no zxid left. The leadership ends with the next step, when what this one has proposed is on
-    /// its way to the log: what a server has not begun to log it does not apply.
-    pub(crate) used_up: bool,
+    /// Leader only: what has found no zxid in its epoch, in order.
+    pub(crate) deferred: VecDeque<Deferred>,
+    /// Leader only: since when there is none, monotonic.
+    pub(crate) between_epochs_since: Option<Millis>,
     /// Asked to stop, and not stopped yet.
     pub(crate) stops: bool,
     /// Leader only: another is about to lead.
     pub(crate) hand_over: Option<HandOver>,
-    /// What a hand-over has held back, to be taken in now.
-    pub(crate) released: VecDeque<Input>,
+    /// What waits until something may be proposed again, in order.
+    pub(crate) held: VecDeque<Input>,
     pub(crate) next_session: i64,
     pub(crate) reaper: Reaper,
     pub(crate) snapshots: SnapshotSchedule,
@@ -157,10 +162,11 @@ impl Replica {
             syncs: VecDeque::new(),
             relay: Relay::default(),
             revalidations: HashMap::new(),
-            used_up: false,
+            deferred: VecDeque::new(),
+            between_epochs_since: None,
             stops: false,
             hand_over: None,
-            released: VecDeque::new(),
+            held: VecDeque::new(),
             next_session: 0,
             received: None,
             events: Events::default(),
@@ -183,24 +189,27 @@ impl Replica {
 
     /// Takes one input, and what was held back until it came.
     pub fn step(&mut self, now: Now, input: Input, out: &mut Vec<Action>) {
-        self.step_one(now, input, out);
-        // The step that follows on the end of the epoch's zxids is another one: see `used_up`.
-        while !self.used_up
-            && let Some(input) = self.released.pop_front()
+        // Not in the step that took the last zxid: what it has proposed is on its way to the log then. What a server has not begun
+        // to log it does not apply.
+        self.leave_used_up_epoch(now, out);
+        if self.is_held_back(&input) {
+            self.held.push_back(input);
+        } else {
+            self.step_one(now, input, out);
+        }
+        self.propose_deferred(now, out);
+        while !self.holds_back()
+            && let Some(input) = self.held.pop_front()
         {
             self.step_one(now, input, out);
+        }
+        if self.is_between_epochs() {
+            self.between_epochs_since.get_or_insert(now.mono);
         }
         self.finish_shutdown(out);
     }
 
     fn step_one(&mut self, now: Now, input: Input, out: &mut Vec<Action>) {
-        if self.is_held_back(&input) {
-            self.hold_back(input);
-            return;
-        }
-        if self.used_up {
-            self.step_down(now, "the epoch's transaction counter is used up".to_owned(), out);
-        }
         self.forgive_stall(now);
         match input {
             Input::Connect { conn, request, identities } => self.on_connect(now, conn, request, identities, out),
@@ -249,7 +258,7 @@ impl Replica {
     /// When [`Input::Deadline`] is wanted, monotonic ms.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Millis> {
-        if self.used_up {
+        if self.has_to_leave_epoch() {
             // At once.
             return Some(Millis(0));
         }
@@ -257,7 +266,7 @@ impl Replica {
             Engine::Standalone(_) => None,
             Engine::Ensemble(peer) => peer.next_deadline(),
         };
-        let proposer = self.tracker.as_ref().filter(|_| self.hand_over.is_none());
+        let proposer = self.tracker.as_ref().filter(|_| !self.holds_back());
         let expiry = proposer.and_then(SessionTracker::next_expiry);
         let reap = proposer.and_then(|_| self.reaper.next_deadline());
         let local_expiry = self.local.as_ref().and_then(|local| local.sessions().next_expiry());
@@ -305,7 +314,7 @@ impl Replica {
 
     fn on_deadline(&mut self, now: Now, out: &mut Vec<Action>) {
         // A session is not expired for what was held back of it.
-        let may_propose = self.hand_over.is_none();
+        let may_propose = !self.holds_back();
         if let Engine::Ensemble(peer) = &mut self.engine
             && peer.next_deadline().is_some_and(|deadline| deadline <= now.mono)
         {
@@ -419,19 +428,7 @@ impl Replica {
                 None => panic!("NEWLEADER confirms a snapshot that was not received"),
             },
             zab::Action::SaveSnapshot => out.push(Action::SaveSnapshot),
-            zab::Action::Established(role, epoch) => {
-                let mut tree = self.tree.write();
-                if tree.last_zxid() < epoch.start() {
-                    tree.set_last_zxid(epoch.start());
-                }
-                // Since it was put there the log may have been cut, or an earlier reconfiguration repeated: a configuration that
-                // was heard of in an election need not have a transaction.
-                if let Engine::Ensemble(peer) = &self.engine {
-                    reconfig::put_config_into(&mut tree, now, peer.membership());
-                }
-                drop(tree);
-                self.begin_serving(now, serving_role(role), out);
-            }
+            zab::Action::Established(role, epoch) => self.on_established(now, serving_role(role), epoch, out),
             zab::Action::HandOverEnded { to, end } => self.on_hand_over_ended(to, end, out),
             zab::Action::Left(_) => self.on_left(out),
             zab::Action::ConfigSeen(membership) => out.push(Action::ConfigSeen(membership)),
@@ -450,6 +447,24 @@ impl Replica {
         self.tree.write().abandon_images();
         if self.tracker.is_some() || !planted::is(Bug::ServesWithoutLeader) {
             self.stop_serving(out);
+        }
+    }
+
+    fn on_established(&mut self, now: Now, role: ServingRole, epoch: Epoch, out: &mut Vec<Action>) {
+        let mut tree = self.tree.write();
+        if tree.last_zxid() < epoch.start() {
+            tree.set_last_zxid(epoch.start());
+        }
+        // Since it was put there the log may have been cut, or an earlier reconfiguration repeated: a configuration that was heard
+        // of in an election need not have a transaction.
+        if let Engine::Ensemble(peer) = &self.engine {
+            reconfig::put_config_into(&mut tree, now, peer.membership());
+        }
+        drop(tree);
+        if self.serving == Some(role) {
+            self.serve_on(now, role, epoch);
+        } else {
+            self.begin_serving(now, role, out);
         }
     }
 
@@ -499,7 +514,8 @@ impl Replica {
         self.syncs.clear();
         self.relay = Relay::default();
         self.revalidations.clear();
-        self.used_up = false;
+        self.deferred.clear();
+        self.between_epochs_since = None;
         if self.serving.take().is_some() {
             out.push(Action::StopServing);
         }

@@ -44,6 +44,7 @@ impl Replica {
                     status.synced_learners = leading.active_learners().collect();
                     status.learners = leading.links().count();
                     status.pending_syncs = leading.pending_syncs();
+                    status.epoch_counter = Some(leading.counter());
                 }
             }
         }

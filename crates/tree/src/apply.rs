@@ -102,7 +102,8 @@ impl Tree {
         };
         let above = self.store.get_mut(parent);
         above.stat.child_created(create.parent_cversion, header.zxid.0);
-        let parent_acl = above.acl;
+        let (parent_acl, parent_cversion) = (above.acl, above.stat.cversion);
+        self.note_versions(parent_cversion, 0);
         self.refresh_digest(parent, parent_path);
         let stat = StoredStat::created(header.zxid.0, header.time.0, owner);
         let acl = self.acls.intern(&create.acl);
@@ -126,7 +127,10 @@ impl Tree {
         let replaced = std::mem::replace(&mut node.acl, acl);
         self.acls.release(replaced);
         if matches!(create.kind, CreateKind::Create { .. }) {
-            self.store.get_mut(parent).stat.child_created(create.parent_cversion, zxid.0);
+            let above = &mut self.store.get_mut(parent).stat;
+            above.child_created(create.parent_cversion, zxid.0);
+            let parent_cversion = above.cversion;
+            self.note_versions(parent_cversion, 0);
             let parent_path = path::split(&create.path).map_or("", |(parent, _)| parent);
             self.refresh_digest(parent, parent_path);
         }
@@ -191,7 +195,8 @@ impl Tree {
         node.stat.mzxid = header.zxid.0;
         let counts_up = planted::is(Bug::ReplayBumpsVersion);
         node.stat.version = if counts_up { node.stat.version.wrapping_add(1) } else { version };
-        let acl = node.acl;
+        let (acl, version) = (node.acl, node.stat.version);
+        self.note_versions(0, version);
         if !planted::is(Bug::DigestNotRefreshed) {
             self.refresh_digest(id, path);
         }

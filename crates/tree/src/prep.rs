@@ -4,6 +4,7 @@
 //! changes), because every transaction must be right in the state that all earlier ones leave behind. Every request yields
 //! exactly one entry, refused ones an error: learners wait for it, and each takes one zxid.
 
+mod ceiling;
 mod create;
 mod multi;
 mod ops;
@@ -17,6 +18,7 @@ use crate::node::{Owner, StoredStat};
 use crate::path::canonical;
 use crate::quota::{self, StatsTrack};
 use bytes::Bytes;
+use ceiling::Ceiling;
 use outstanding::{Outstanding, Record};
 use planted::Bug;
 use room::Room;
@@ -119,6 +121,7 @@ pub struct Prep {
     digest: u64,
     /// Ephemerals of the session closed last that its transaction had no room to list.
     unlisted: VecDeque<String>,
+    ceiling: Ceiling,
 }
 
 /// One request on its way through the checks.
@@ -157,6 +160,7 @@ impl Prep {
             room: Room::default(),
             digest: 0,
             unlisted: VecDeque::new(),
+            ceiling: Ceiling::default(),
         }
     }
 

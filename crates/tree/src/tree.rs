@@ -55,6 +55,9 @@ pub struct Tree {
     pub(crate) distrusted_txns: u32,
     /// Path lengths and data of all nodes.
     pub(crate) data_size: i64,
+    /// See [`Tree::max_cversion`], [`Tree::max_version`].
+    pub(crate) max_cversion: i32,
+    pub(crate) max_version: i32,
     pub(crate) last_zxid: Zxid,
     pub(crate) is_placeholder: bool,
     /// A leaf lock: whoever holds it takes no other.
@@ -100,6 +103,8 @@ impl Tree {
             digest_log: DigestLog::default(),
             expected_digest: None,
             digest_mismatches: 0,
+            max_cversion: 0,
+            max_version: 0,
             distrusted_txns: 0,
             data_size: utf16_len("/"),
             last_zxid: Zxid::ZERO,
@@ -128,6 +133,7 @@ impl Tree {
     pub(crate) fn insert(&mut self, parent: NodeId, path: &str, node: Node) -> NodeId {
         self.data_size += utf16_len(path) + node.data_len() as i64;
         let owner = Owner::of(node.stat.ephemeral_owner, self.settings.extended_types);
+        self.note_versions(node.stat.cversion, node.stat.version);
         let id = self.store.insert(parent, path, node);
         match owner {
             Owner::Nobody => {}
@@ -257,6 +263,24 @@ impl Tree {
     #[must_use]
     pub fn digest_log(&self) -> Vec<DigestLogEntry> {
         self.digest_log.entries()
+    }
+
+    /// The highest child version of any node since the tree was loaded, of nodes that are gone too. It is what the next sequential
+    /// child is numbered by, and ends at [`i32::MAX`].
+    #[must_use]
+    pub fn max_cversion(&self) -> i32 {
+        self.max_cversion
+    }
+
+    /// The same of data versions, behind whose end there are negative ones.
+    #[must_use]
+    pub fn max_version(&self) -> i32 {
+        self.max_version
+    }
+
+    pub(crate) fn note_versions(&mut self, cversion: i32, version: i32) {
+        self.max_cversion = self.max_cversion.max(cversion);
+        self.max_version = self.max_version.max(version);
     }
 
     /// How often a transaction's digest was not the tree's (`digest_mismatches_count`).

@@ -10,6 +10,11 @@ use bytes::{Buf, Bytes, BytesMut};
 pub const SNAPSHOT_SIGNATURE: &str = "BenWasHere";
 /// The protocol version in LearnerInfo and LEADERINFO.
 pub const PROTOCOL_VERSION: i32 = 0x10000;
+
+/// The protocol version by which a learner says in LearnerInfo that its leader may take it along into the next epoch: LEADERINFO
+/// and what follows it may come again on the same link. Apache's leaders and masters only ask whether the version is less than
+/// [`PROTOCOL_VERSION`].
+pub const ROLL_OVER_VERSION: i32 = 0x10001;
 /// Packets below this size are copied out of the buffer they arrived in.
 const COPIED_BYTES_MAX: usize = 64 * 1024;
 /// Identities a packet may carry; Apache sets no bound, a client has a handful.

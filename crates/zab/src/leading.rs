@@ -8,11 +8,14 @@
 //!                                quorum of NEWLEADER acks
 //! ```
 //!
+//! A leader whose epoch has no zxid left goes the same way again, on the links it has: see `roll_over`.
+//!
 //! Every arrow but the last is also bounded by `initLimit`; a phase that takes longer, and a broadcast whose learners are no
 //! longer a quorum, ends the leadership. Each link goes through the stages of [`Stage`] on its own.
 
 mod hand_over;
 mod reconfig;
+mod roll_over;
 
 pub use hand_over::HandOverEnd;
 pub(crate) use reconfig::announcements;
@@ -22,12 +25,14 @@ use crate::config::{Config, reconfiguration};
 use crate::history::History;
 use crate::learner::{Learner, Stage};
 use crate::quorum::Membership;
-use crate::sync::{self, SyncCounts, SyncLimits};
+use crate::sync::{self, SyncCounts, SyncLimits, SyncPlan};
 use crate::types::{Epochs, LinkId, Proposal, Timing};
 use bytes::Bytes;
 use planted::Bug;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use wire::quorum::{LearnerInfo, PROTOCOL_VERSION, PacketType, QuorumPacket, decode_ack_epoch, leader_info};
+use wire::quorum::{
+    LearnerInfo, PROTOCOL_VERSION, PacketType, QuorumPacket, ROLL_OVER_VERSION, decode_ack_epoch, leader_info,
+};
 use wire::{Epoch, Millis, ServerId, Zxid};
 
 /// What the leader is busy with; see the module's diagram.
@@ -97,6 +102,8 @@ pub struct Leading {
     /// Why this server leads no longer: a reconfiguration or a hand-over gives the ensemble to another.
     retired: Option<String>,
     hand_over: Option<HandOver>,
+    /// So long the epoch waits for the learners that it takes along from the one before.
+    roll_over_until: Option<Millis>,
     next_half_tick: Millis,
     half_ticks: u64,
     /// Synchronizations sent.
@@ -160,6 +167,7 @@ impl Leading {
             outbid: None,
             retired: None,
             hand_over: None,
+            roll_over_until: None,
             next_half_tick: now.plus(timing.tick_ms / 2),
             half_ticks: 0,
             sync_counts: SyncCounts::default(),
@@ -252,7 +260,7 @@ impl Leading {
     #[must_use]
     pub fn next_deadline(&self) -> Millis {
         let until = self.hand_over.as_ref().map_or(self.next_half_tick, |under_way| under_way.until);
-        let next = self.next_half_tick.min(until);
+        let next = self.next_half_tick.min(until).min(self.roll_over_until.unwrap_or(until));
         if self.is_broadcasting() { next } else { next.min(self.phase_deadline) }
     }
 
@@ -300,7 +308,8 @@ impl Leading {
         if learner.stage == Stage::Active {
             learner.alive_until = now.plus(sync_ms);
         }
-        let outcome = match (packet.kind, learner.stage) {
+        let (stage, is_rolling_over) = (learner.stage, learner.is_rolling_over());
+        let outcome = match (packet.kind, stage) {
             (PacketType::FollowerInfo | PacketType::ObserverInfo, Stage::Connected) => self.on_info(link, &packet, out),
             (PacketType::AckEpoch, Stage::EpochSent) => self.on_ack_epoch(now, link, &packet, history, out),
             (PacketType::Ack, _) if self.is_offer(link, packet.zxid) => {
@@ -315,7 +324,11 @@ impl Leading {
                 self.on_ack(now, link, packet.zxid, out);
                 Ok(())
             }
-            (PacketType::Request | PacketType::Revalidate | PacketType::Ping, stage) if stage >= Stage::Synced => {
+            // Of the epoch that is used up: all of it is committed.
+            (PacketType::Ack, _) if is_rolling_over => Ok(()),
+            (PacketType::Request | PacketType::Revalidate | PacketType::Ping, stage)
+                if stage >= Stage::Synced || is_rolling_over =>
+            {
                 out.push(Action::Deliver(link, packet));
                 Ok(())
             }
@@ -352,6 +365,7 @@ impl Leading {
                 self.give_first_version(epoch, out);
                 self.phase = Phase::Synchronization { epoch, acks: BTreeSet::from([self.me]) };
                 self.phase_deadline = now.plus(self.timing.init_ms());
+                self.begin_to_await_companions(now);
                 for link in self.links_in(Stage::Promised) {
                     self.synchronize(now, link, epoch, history, out);
                 }
@@ -388,7 +402,7 @@ impl Leading {
         }
         let ping = QuorumPacket::bare(PacketType::Ping, self.last_proposed);
         for (&link, learner) in &self.links {
-            if learner.stage >= Stage::Synchronizing {
+            if learner.stage >= Stage::Synchronizing || learner.is_rolling_over() {
                 out.push(Action::Send(link, ping.clone()));
             }
         }
@@ -396,13 +410,6 @@ impl Leading {
     }
 
     // --- commands ------------------------------------------------------------------------------------------------
-
-    /// The zxid of the next proposal, or `None` where the epoch's counter is used up and the leader must step down
-    /// (ZOOKEEPER-1277).
-    #[must_use]
-    pub fn next_zxid(&self) -> Option<Zxid> {
-        self.last_proposed.next().filter(|zxid| zxid.counter() < self.counter_max)
-    }
 
     /// Proposes a transaction whose zxid is [`Self::next_zxid`]: to the own log and to every follower at once, so that the
     /// disks work side by side.
@@ -469,7 +476,7 @@ impl Leading {
             self.drop_link(earlier, format!("server {} has connected again", info.sid), out);
         }
         let Some(learner) = self.links.get_mut(&link) else { return Ok(()) };
-        learner.introduce(info.sid, observes);
+        learner.introduce(info.sid, observes, info.protocol_version >= ROLL_OVER_VERSION);
         tracing::info!(sid = %info.sid, accepted_epoch = %packet.zxid.epoch(), observes, "learner connected");
         match &mut self.phase {
             Phase::Discovery { epoch, connecting } => {
@@ -580,8 +587,16 @@ impl Leading {
         let stands_at =
             if at_start && !history.contains(learner.last_zxid) { epoch.start() } else { learner.last_zxid };
         let plan = sync::choose(stands_at, last_processed, history);
+        // It was sent all there is. With clients that look at its tree it cannot be given another.
+        if learner.is_rolling_over() && !matches!(plan, SyncPlan::Diff { .. }) {
+            let reason = format!("it ends at {}, and not at {last_processed}", learner.last_zxid);
+            self.drop_link(link, reason, out);
+            return;
+        }
         tracing::info!(sid = ?learner.sid(), peer_last = %learner.last_zxid, ?plan, "synchronizing a learner");
+        // To take one along costs nothing.
         if learner.observes
+            && !learner.is_rolling_over()
             && let Some(reason) = self.sync_limits.refusal(plan.kind(), self.links.values().filter_map(Learner::sync))
         {
             self.drop_link(link, reason, out);
@@ -642,6 +657,10 @@ impl Leading {
             return;
         }
         let epoch = *epoch;
+        if self.awaits_companions() {
+            return;
+        }
+        self.end_roll_over(out);
         self.phase = Phase::Broadcast { epoch };
         self.last_committed = epoch.start();
         self.complete_reconfiguration(out);
@@ -654,7 +673,7 @@ impl Leading {
     /// The learner may serve: UPTODATE, then the commits that were held back.
     fn activate(&mut self, now: Millis, link: LinkId, out: &mut Vec<Action>) {
         let Some(learner) = self.links.get_mut(&link) else { return };
-        learner.stage = Stage::Active;
+        learner.activate();
         learner.alive_until = now.plus(self.timing.sync_ms());
         out.push(Action::Send(link, QuorumPacket::bare(PacketType::UpToDate, Zxid::NONE)));
         for packet in learner.held.drain(..) {

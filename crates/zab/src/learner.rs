@@ -45,6 +45,10 @@ pub struct Learner {
     last_sent: (Zxid, Millis),
     /// How it is, or was, synchronized.
     sync: Option<SyncKind>,
+    /// Whether it is of the kind that can be taken along into the next epoch on its link.
+    can_roll_over: bool,
+    /// It follows from the epoch before, and has not got this one's UPTODATE.
+    is_rolling_over: bool,
 }
 
 impl Learner {
@@ -62,6 +66,8 @@ impl Learner {
             unacked: None,
             last_sent: (Zxid::ZERO, Millis(0)),
             sync: None,
+            can_roll_over: false,
+            is_rolling_over: false,
         }
     }
 
@@ -72,10 +78,38 @@ impl Learner {
     }
 
     /// It has introduced itself.
-    pub fn introduce(&mut self, sid: ServerId, observes: bool) {
+    pub fn introduce(&mut self, sid: ServerId, observes: bool, can_roll_over: bool) {
         self.sid = Some(sid);
         self.observes = observes;
+        self.can_roll_over = can_roll_over;
         self.stage = Stage::WaitingEpoch;
+    }
+
+    /// Whether it can be taken along into the next epoch on its link.
+    #[must_use]
+    pub fn can_roll_over(&self) -> bool {
+        self.can_roll_over
+    }
+
+    /// It is taken along into the next epoch, of which it is to be told.
+    pub fn begin_roll_over(&mut self, alive_until: Millis) {
+        self.stage = Stage::WaitingEpoch;
+        self.is_rolling_over = true;
+        self.alive_until = alive_until;
+        // What it has not acknowledged is committed, and it will not.
+        self.unacked = None;
+    }
+
+    /// Whether it is being taken along.
+    #[must_use]
+    pub fn is_rolling_over(&self) -> bool {
+        self.is_rolling_over
+    }
+
+    /// It is told UPTODATE.
+    pub fn activate(&mut self) {
+        self.stage = Stage::Active;
+        self.is_rolling_over = false;
     }
 
     /// What it lacks and NEWLEADER were sent to it.

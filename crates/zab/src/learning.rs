@@ -7,6 +7,9 @@
 //! (NEWLEADER) -> Logging -> [SavingSnapshot] -> SavingCurrent -> AwaitingUpToDate -> Active
 //! ```
 //!
+//! An active learner whose leader moves to the next epoch goes the way from SavingAccepted on once more, on the same link, while it
+//! serves its clients: see `roll_over`.
+//!
 //! What must be durable before what is the heart of it (I3; ZOOKEEPER-4643, -4646, -4785): the accepted epoch before
 //! ACKEPOCH, the synchronized history before the current epoch, the current epoch before the acknowledgement of NEWLEADER.
 //! Packets that arrive while something is being written wait in `inbox`.
@@ -19,10 +22,11 @@ use crate::history::History;
 use crate::observer_master::{Holdings, MasterStart, ObserverMaster};
 use crate::observing::{ObserverSettings, Upstream};
 use crate::quorum::Membership;
+use crate::sync::SyncCounts;
 use crate::types::{Epochs, LinkId, Proposal, Timing};
 use planted::Bug;
 use std::collections::VecDeque;
-use wire::quorum::{LearnerInfo, PROTOCOL_VERSION, PacketType, QuorumPacket, ack_epoch};
+use wire::quorum::{LearnerInfo, PacketType, QuorumPacket, ROLL_OVER_VERSION, ack_epoch};
 use wire::{Epoch, Millis, ServerId, Zxid};
 
 /// How the leader brings this learner to its history.
@@ -101,6 +105,12 @@ pub struct Learning {
     unacked: VecDeque<Zxid>,
     /// UPTODATE came, but the tree may show more than its zxid says until this is committed.
     serve_from: Option<Zxid>,
+    /// What is durable: the log's synced end, or a snapshot's.
+    synced_upto: Zxid,
+    /// It serves since the epoch before, and has not got this one's UPTODATE.
+    is_rolling_over: bool,
+    /// Synchronizations sent by masters that ended with their epoch.
+    past_syncs: SyncCounts,
 }
 
 /// What a learner starts with.
@@ -160,6 +170,9 @@ impl Learning {
             last_queued: Zxid::ZERO,
             unacked: VecDeque::new(),
             serve_from: None,
+            synced_upto: start.last_zxid,
+            is_rolling_over: false,
+            past_syncs: SyncCounts::default(),
         }
     }
 
@@ -271,7 +284,7 @@ impl Learning {
             return;
         }
         let config_version = self.config.committed().version;
-        let info = LearnerInfo { sid: self.me, protocol_version: PROTOCOL_VERSION, config_version };
+        let info = LearnerInfo { sid: self.me, protocol_version: ROLL_OVER_VERSION, config_version };
         let kind = if self.observes { PacketType::ObserverInfo } else { PacketType::FollowerInfo };
         if self.upstream != self.leader {
             tracing::info!(master = %self.upstream, leader = %self.leader, "observing through a follower");
@@ -295,7 +308,7 @@ impl Learning {
         // Apache's takes the first packet behind its NEWLEADER for the acknowledgement and drops a learner that answers a ping
         // before it (`LearnerHandler.run`).
         if matches!(packet.kind, PacketType::Ping | PacketType::Revalidate) {
-            if matches!(self.stage, Stage::AwaitingUpToDate | Stage::Active) {
+            if matches!(self.stage, Stage::AwaitingUpToDate | Stage::Active) || self.is_rolling_over {
                 out.push(Action::Deliver(self.link, packet));
             }
             return Ok(());
@@ -307,14 +320,14 @@ impl Learning {
     /// Whether the leader is to say now how it synchronizes this server.
     #[must_use]
     pub fn awaits_sync(&self) -> bool {
-        matches!(self.stage, Stage::AwaitingSync)
+        matches!(self.stage, Stage::AwaitingSync) && !self.is_rolling_over
     }
 
     /// The snapshot behind a SNAP packet was received whole.
     pub fn on_snapshot_received(&mut self, now: Millis, zxid: Zxid) -> Result<(), String> {
         self.heard(now);
         match self.stage {
-            Stage::AwaitingSync => {
+            Stage::AwaitingSync if !self.is_rolling_over => {
                 tracing::info!(%zxid, leader = %self.leader, "received a snapshot");
                 self.mode = SyncMode::Snapshot { zxid };
                 self.last_queued = zxid;
@@ -371,12 +384,14 @@ impl Learning {
     /// The snapshot of the synchronized tree is on disk.
     pub fn on_snapshot_saved(&mut self, out: &mut Vec<Action>) {
         if matches!(self.stage, Stage::SavingSnapshot) {
+            self.synced_upto = self.last_logged;
             self.save_current(out);
         }
     }
 
     /// Everything up to `upto` is in this server's log: acknowledge it.
     pub fn on_log_synced(&mut self, upto: Zxid, history: &mut History, out: &mut Vec<Action>) {
+        self.synced_upto = self.synced_upto.max(upto);
         match self.stage {
             Stage::Logging { upto: awaited } if upto >= awaited => {
                 self.apply_synchronized(history, out);
@@ -471,13 +486,17 @@ impl Learning {
         use PacketType as P;
         match (packet.kind, &self.stage) {
             (P::LeaderInfo, Stage::Registering) => self.on_leader_info(&packet, out),
+            (P::LeaderInfo, Stage::Active) => {
+                self.begin_roll_over(packet.zxid.epoch(), out)?;
+                self.on_leader_info(&packet, out)
+            }
             (P::Diff | P::Trunc, Stage::AwaitingSync) if packet.kind == P::Diff || planted::is(Bug::TruncSkipped) => {
                 tracing::info!(leader = %self.leader, upto = %packet.zxid, "synchronizing by DIFF");
                 self.last_queued = self.last_logged;
                 self.stage = Stage::Synchronizing;
                 Ok(())
             }
-            (P::Trunc, Stage::AwaitingSync) => {
+            (P::Trunc, Stage::AwaitingSync) if !self.is_rolling_over => {
                 tracing::info!(leader = %self.leader, to = %packet.zxid, from = %self.last_logged, "synchronizing by TRUNC");
                 self.stage = Stage::Truncating { to: packet.zxid };
                 out.push(Action::Truncate(packet.zxid));
@@ -615,6 +634,8 @@ impl Learning {
                     self.last_logged = upto;
                     self.stage = Stage::Logging { upto };
                 }
+                // Of what came by live traffic the end may still be on its way to the disk.
+                None if self.synced_upto < self.last_logged => self.stage = Stage::Logging { upto: self.last_logged },
                 None => self.save_current(out),
             },
         }
@@ -658,6 +679,9 @@ impl Learning {
         }
         out.push(Action::Send(self.link, self.new_leader_ack()));
         self.stage = Stage::Active;
+        self.is_rolling_over = false;
+        // It holds the epoch now, and what it promises is on its disk.
+        self.is_stranger = false;
         self.synchronized_upto = self.last_logged;
         for proposal in self.pending.clone() {
             if !planted::is(Bug::InFlightNotLogged) {
@@ -688,6 +712,39 @@ impl Learning {
             };
             self.master = Some(Box::new(ObserverMaster::new(self.heard_at, start, out)));
         }
+    }
+
+    // --- the next epoch in place -----------------------------------------------------------------------------------
+
+    /// The leader moves to the next epoch. Everything it has proposed is committed, so this server lacks nothing; what follows is
+    /// what follows at the beginning of every epoch.
+    fn begin_roll_over(&mut self, next: Epoch, out: &mut Vec<Action>) -> Result<(), String> {
+        if next <= self.epoch {
+            return Err(format!("LEADERINFO of epoch {next} within epoch {}", self.epoch));
+        }
+        if let Some(open) = self.pending.front() {
+            return Err(format!("LEADERINFO of epoch {next}, but {} is not committed", open.zxid));
+        }
+        tracing::info!(leader = %self.leader, from = %self.epoch, to = %next, "following into the next epoch");
+        self.is_rolling_over = true;
+        self.mode = SyncMode::Log;
+        self.unacked.clear();
+        // Its observers come again when there is an epoch to tell them of.
+        if let Some(master) = self.master.take() {
+            self.past_syncs.add(master.sync_counts());
+            out.push(Action::StopListening);
+            let reason = format!("the ensemble moves to epoch {next}");
+            out.extend(master.links().map(|link| Action::Close(link, reason.clone())));
+        }
+        Ok(())
+    }
+
+    /// Synchronizations sent to observers.
+    #[must_use]
+    pub fn sync_counts(&self) -> SyncCounts {
+        let mut counts = self.past_syncs;
+        counts.add(self.master().map(ObserverMaster::sync_counts).unwrap_or_default());
+        counts
     }
 
     fn log(&mut self, proposal: Proposal, out: &mut Vec<Action>) {

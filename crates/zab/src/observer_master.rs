@@ -227,7 +227,8 @@ impl ObserverMaster {
             self.drop_link(earlier, format!("observer {} has connected again", info.sid), out);
         }
         let Some(observer) = self.links.get_mut(&link) else { return Ok(()) };
-        observer.introduce(info.sid, true);
+        // Its link ends with this server's epoch.
+        observer.introduce(info.sid, true, false);
         observer.stage = Stage::EpochSent;
         tracing::info!(sid = %info.sid, accepted_epoch = %packet.zxid.epoch(), "observer connected");
         let packet = QuorumPacket::with_data(PacketType::LeaderInfo, self.epoch.start(), leader_info());
@@ -282,7 +283,7 @@ impl ObserverMaster {
 
     fn activate(&mut self, now: Millis, link: LinkId, out: &mut Vec<Action>) {
         let Some(observer) = self.links.get_mut(&link) else { return };
-        observer.stage = Stage::Active;
+        observer.activate();
         observer.alive_until = now.plus(self.timing.sync_ms());
         out.push(Action::Send(link, QuorumPacket::bare(PacketType::UpToDate, Zxid::NONE)));
         tracing::info!(sid = ?observer.sid(), "observer is up to date");

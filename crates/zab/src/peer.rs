@@ -45,8 +45,8 @@ pub struct PeerSettings {
     pub election: ElectionSettings,
     /// `commitLogCount`.
     pub commit_log_count: usize,
-    /// A leader that has used this counter of its epoch but one steps down: [`Zxid::COUNTER_MAX`], less where the roll-over
-    /// is tried out.
+    /// An epoch's zxids have counters below this one; the last of them is kept for a hand-over: [`Zxid::COUNTER_MAX`], less where
+    /// the roll-over is tried out, but 3 at least.
     pub counter_max: u32,
     /// What concerns observers.
     pub observers: ObserverSettings,
@@ -231,10 +231,10 @@ impl Peer {
     }
 
     fn current_syncs(&self) -> SyncCounts {
-        match (self.leading(), self.observer_master()) {
-            (Some(leading), _) => leading.sync_counts,
-            (None, Some(master)) => master.sync_counts(),
-            (None, None) => SyncCounts::default(),
+        match &self.role {
+            Role::Leading(leading) => leading.sync_counts,
+            Role::Learning(learning) => learning.sync_counts(),
+            _ => SyncCounts::default(),
         }
     }
 
@@ -447,11 +447,18 @@ impl Peer {
 
     // --- commands ------------------------------------------------------------------------------------------------
 
-    /// The zxid of the next proposal, where this server leads and broadcasts. `None` while leading means that the epoch's
-    /// counter is used up: [`step_down`](Self::step_down).
+    /// The zxid of the next proposal, where this server leads and broadcasts. `None` in an established leadership means that the
+    /// epoch's counter is used up: the ensemble moves to the next epoch as soon as nothing is outstanding, unless the leadership
+    /// [has to be handed over](Leading::has_to_hand_over).
     #[must_use]
     pub fn next_zxid(&self) -> Option<Zxid> {
-        self.leading().filter(|leading| leading.is_broadcasting()).and_then(Leading::next_zxid)
+        self.leading().and_then(Leading::next_zxid)
+    }
+
+    /// The zxid of the proposal by which this server may [hand over](Self::hand_over).
+    #[must_use]
+    pub fn offer_zxid(&self) -> Option<Zxid> {
+        self.leading().and_then(Leading::offer_zxid)
     }
 
     /// Proposes a transaction with [`next_zxid`](Self::next_zxid).
@@ -481,7 +488,7 @@ impl Peer {
 
     /// Begins to hand the leadership to the voter that [`Leading::hand_over_target`] has named; [`Action::HandOverEnded`] tells
     /// what became of it, `until` at the latest. Until then nothing may be proposed. `offer` is a transaction without effect with
-    /// [`next_zxid`](Self::next_zxid).
+    /// [`offer_zxid`](Self::offer_zxid).
     ///
     /// # Panics
     /// If this server does not lead, or the target is not in sync.
@@ -529,6 +536,7 @@ impl Peer {
         let mut outcome = run(self, out);
         if let Role::Leading(leading) = &mut self.role {
             leading.pursue_hand_over(now, out);
+            leading.pursue_roll_over(now, out);
         }
         self.note(&out[start..]);
         if let Some(reason) = self.leading().and_then(Leading::retired) {

@@ -294,6 +294,8 @@ fn push_tree_metrics(shared: &Shared, status: &Status, metrics: &mut Metrics) {
         ("global_sessions", integer(tree.sessions().len())),
         ("local_sessions", integer(local_sessions)),
         ("digest_mismatches_count", integer(tree.digest_mismatches())),
+        ("max_cversion", integer(tree.max_cversion())),
+        ("max_data_version", integer(tree.max_version())),
     ]);
 }
 
@@ -347,6 +349,7 @@ fn push_protocol_metrics(shared: &Shared, status: &Status, metrics: &mut Metrics
         ("stale_sessions_expired", integer(counters.sessions_expired)),
         ("connection_revalidate_count", integer(counters.revalidations)),
         ("proposal_count", integer(counters.proposals)),
+        ("epoch_roll_over_count", integer(counters.roll_overs)),
     ]);
     match status.mode {
         "leader" => push_leader_metrics(shared, status, metrics),
@@ -378,4 +381,7 @@ fn push_leader_metrics(shared: &Shared, status: &Status, metrics: &mut Metrics) 
         ("min_proposal_size", Metric::Integer(min)),
         ("max_proposal_size", Metric::Integer(max)),
     ]);
+    if let Some((used, of)) = status.epoch_counter {
+        metrics.push(("zxid_counter_used_ratio", Metric::Real(f64::from(used) / f64::from(of))));
+    }
 }

@@ -19,6 +19,7 @@ const COUNTERS: &[&str] = &[
     "connection_revalidate_count",
     "diff_count",
     "digest_mismatches_count",
+    "epoch_roll_over_count",
     "looking_count",
     "proposal_count",
     "refused_for_memory_count",
@@ -28,11 +29,15 @@ const COUNTERS: &[&str] = &[
 ];
 /// Figures that Apache does not have.
 const OURS: &[&str] = &[
+    "epoch_roll_over_count",
+    "max_cversion",
+    "max_data_version",
     "memory_growth_limit_bytes",
     "memory_is_short",
     "memory_limit_bytes",
     "memory_used_bytes",
     "refused_for_memory_count",
+    "zxid_counter_used_ratio",
 ];
 /// The modes of a server, one of which it is in.
 const MODES: &[&str] = &["standalone", "leader", "follower", "observer", "read-only", "looking"];

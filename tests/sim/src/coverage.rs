@@ -19,6 +19,7 @@ impl Coverage {
     pub const REQUIRED: &'static [&'static str] = &[
         "elections",
         "epochs used up",
+        "roll-overs in place",
         "servers without a leader that could be read",
         "observers on followers",
         "DIFF",

@@ -31,7 +31,7 @@ use store::{DirLock, TxnLog};
 use tree::{ConnId, Tree};
 use wire::election::Notification;
 use wire::txn::TxnEntry;
-use wire::{Millis, ServerId, Zxid};
+use wire::{Epoch, Millis, ServerId, Zxid};
 use zab::election::Reach;
 use zab::{LinkId, Proposal};
 
@@ -160,6 +160,14 @@ impl EventSink for Watcher {
         if let Some((from, zxid)) = *self.source.lock() {
             self.checks.lock().see(&Observation::Installed { server: self.sid, from, zxid });
         }
+    }
+
+    fn serves_on(&mut self, role: ServingRole, epoch: Epoch, tree: &Tree) {
+        let mut checks = self.checks.lock();
+        if role == ServingRole::Leader {
+            checks.coverage.count("roll-overs in place");
+        }
+        checks.see(&Observation::Serving { server: self.sid, role, epoch, tree });
     }
 
     fn left(&mut self) {

@@ -289,7 +289,9 @@ impl Loader {
         let root = self.tree.store.get_mut(NodeId::ROOT);
         root.data = data.map(Box::from);
         root.acl = acl;
+        let (cversion, version) = (stat.cversion, stat.version);
         root.stat = stat;
+        self.tree.note_versions(cversion, version);
         self.tree.data_size += data.map_or(0, <[u8]>::len) as i64;
         self.tree.refresh_digest(NodeId::ROOT, "");
         Ok(())

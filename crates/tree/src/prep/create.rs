@@ -37,6 +37,9 @@ impl Prep {
             true => format!("{given}{:010}", parent.stat.cversion),
             false => given.to_owned(),
         };
+        if mode.is_sequential() {
+            self.ceiling.watch(parent_path, parent.stat.cversion);
+        }
         if !path::is_valid(&full) {
             return Err(ErrorCode::BadArguments.into());
         }

@@ -51,8 +51,9 @@ impl Leading {
         if self.config.proposed().is_some() {
             return Err("a reconfiguration is under way".to_owned());
         }
-        if self.next_zxid().is_none() {
-            return Err("the epoch's transaction counter is used up: the next write ends this leadership".to_owned());
+        if self.offer_zxid().is_none() {
+            return Err("the epoch's transaction counter is used up: the ensemble is about to move to the next epoch"
+                .to_owned());
         }
         let config = self.config.committed();
         let in_sync = || self.links.values().filter(|learner| learner.stage == Stage::Active && !learner.observes);
@@ -81,13 +82,13 @@ impl Leading {
     }
 
     /// Begins to hand over to `to`, which [`hand_over_target`](Self::hand_over_target) has named: nothing may be proposed until
-    /// it has ended. `offer` is a transaction without effect whose zxid is [`next_zxid`](Self::next_zxid); `until` is when it is
+    /// it has ended. `offer` is a transaction without effect whose zxid is [`offer_zxid`](Self::offer_zxid); `until` is when it is
     /// given up.
     ///
     /// # Panics
     /// If the target is not in sync, or the offer's zxid is not the next one.
     pub fn begin_hand_over(&mut self, to: ServerId, offer: Proposal, until: Millis) {
-        assert_eq!(Some(offer.zxid), self.last_proposed.next(), "I1: the offer continues {}", self.last_proposed);
+        assert_eq!(Some(offer.zxid), self.offer_zxid(), "I1: the offer continues {}", self.last_proposed);
         let is_target = |(_, learner): &(&LinkId, &Learner)| learner.sid() == Some(to);
         let (&link, _) = self.links.iter().find(is_target).expect("the target was found in sync");
         tracing::info!(%to, "handing over the leadership");

@@ -103,6 +103,16 @@ fn observers(rng: &mut Rng) -> ObserverSettings {
     }
 }
 
+/// In half of the runs epochs end early, and in part of these some servers are taken for Apache's.
+fn draw_epochs(world: &mut World, rng: &mut Rng) {
+    if rng.chance(50) {
+        world.counter_max = [4, 6, 10, 25][rng.below(4)];
+    }
+    if rng.chance(40) {
+        world.apaches = world.servers.keys().copied().filter(|_| rng.chance(40)).collect();
+    }
+}
+
 fn world(seed: u64, bug: Option<Bug>, ensemble: Ensemble) -> (World, Faults) {
     let mut rng = Rng::new(seed ^ 0x5eed);
     let members = membership(&mut rng);
@@ -120,6 +130,7 @@ fn world(seed: u64, bug: Option<Bug>, ensemble: Ensemble) -> (World, Faults) {
         world.let_change(SERVERS);
     }
     world.observers = observers(&mut Rng::new(seed ^ 0x0b5));
+    draw_epochs(&mut world, &mut Rng::new(seed ^ 0xe90c));
     world.short_histories = rng.chance(50);
     let mut sometimes = |rate: usize| if rng.chance(60) { rate } else { 0 };
     let faults = Faults {
@@ -353,6 +364,8 @@ fn add(sum: &mut Counts, run: &Counts) {
     sum.given_up += run.given_up;
     sum.undecided += run.undecided;
     sum.stopped += run.stopped;
+    sum.rolled_over += run.rolled_over;
+    sum.taken_along += run.taken_along;
     sum.steps += run.steps;
 }
 
@@ -396,6 +409,8 @@ fn random_runs_are_safe_and_recover() {
         ("given up", 5 * sum.given_up),
         ("undecided", 5 * sum.undecided),
         ("stopped behind a hand-over", 5 * sum.stopped),
+        ("rolled over", sum.rolled_over),
+        ("taken along", sum.taken_along),
     ];
     for (kind, seen) in kinds {
         assert!(seen >= seeds / 10, "only {seen} {kind} in {seeds} seeds: {sum:?}");

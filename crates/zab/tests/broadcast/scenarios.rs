@@ -7,6 +7,8 @@
 //! | `ensemble 1 2 3 observer=4` | the members; comes first |
 //! | `syncs diffs=1 snaps=1` | how many observers may synchronize at the same time |
 //! | `pause 200` | the longest pause of an observer that has lost its link, ms |
+//! | `counters 6` | how many zxids an epoch has |
+//! | `apache 2` | servers that introduce themselves as Apache's |
 //! | `masters` | observers hang on followers |
 //! | `start 1`, `kill 1`, `stop 1` | a process begins, dies (its disk loses what was not synced), or is asked to end |
 //! | `epochs 1 accepted=2 current=1` | what the files of a server say that does not run |
@@ -141,12 +143,6 @@ impl Script {
         let sids = |words: &[&str]| words.iter().map(|word| sid(word)).collect::<Vec<_>>();
         match *verb {
             "ensemble" => self.ensemble(rest),
-            "syncs" => {
-                let max = |key| usize::try_from(option(rest, key).unwrap()).unwrap();
-                self.world().observers.sync_limits = SyncLimits { diffs_max: max("diffs"), snaps_max: max("snaps") };
-            }
-            "pause" => self.world().observers.election_delay_ms_max = number(rest[0]),
-            "masters" => self.world().observers.masters = true,
             "start" => sids(rest).into_iter().for_each(|sid| self.world().start(sid)),
             "kill" => sids(rest).into_iter().for_each(|sid| self.world().kill(sid)),
             "stop" => sids(rest).into_iter().for_each(|sid| self.world().stop(sid)),
@@ -199,6 +195,20 @@ impl Script {
                 self.world().trace = Some(String::new());
             }
             "status" => self.status(),
+            _ => self.set(verb, rest),
+        }
+    }
+
+    fn set(&mut self, verb: &str, rest: &[&str]) {
+        match verb {
+            "syncs" => {
+                let max = |key| usize::try_from(option(rest, key).unwrap()).unwrap();
+                self.world().observers.sync_limits = SyncLimits { diffs_max: max("diffs"), snaps_max: max("snaps") };
+            }
+            "pause" => self.world().observers.election_delay_ms_max = number(rest[0]),
+            "counters" => self.world().counter_max = u32::try_from(number(rest[0])).unwrap(),
+            "apache" => self.world().apaches.extend(rest.iter().map(|word| sid(word))),
+            "masters" => self.world().observers.masters = true,
             other => panic!("`{other}` is not a command"),
         }
     }

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use wire::quorum::QuorumPacket;
+use wire::quorum::{LearnerInfo, PROTOCOL_VERSION, PacketType, QuorumPacket};
 use wire::{Millis, ServerId, Zxid};
 use zab::LinkId;
 
@@ -16,6 +16,17 @@ pub enum Payload {
     Packet(QuorumPacket),
     Snapshot(Zxid, Vec<Entry>),
     Gone(String),
+}
+
+impl Payload {
+    /// Makes a learner introduce itself as Apache's do.
+    pub fn pose_as_apache(&mut self) {
+        let Payload::Packet(packet) = self else { return };
+        if matches!(packet.kind, PacketType::FollowerInfo | PacketType::ObserverInfo) {
+            let info = LearnerInfo::decode(packet.data.as_ref().unwrap()).unwrap();
+            packet.data = Some(LearnerInfo { protocol_version: PROTOCOL_VERSION, ..info }.to_bytes());
+        }
+    }
 }
 
 /// One end; index 0 is the side that dialled.

@@ -241,7 +241,14 @@ impl World {
     fn established(&mut self, sid: ServerId, role: EstablishedRole, epoch: Epoch) {
         self.say(|| format!("{sid}: Established {role:?} of epoch {epoch}"));
         let server = self.servers.get_mut(&sid).expect("a member of the ensemble");
-        server.serving = Some((role, epoch));
+        let before = server.serving.replace((role, epoch));
+        if let Some((role_before, epoch_before)) = before {
+            assert!(role_before == role && epoch_before < epoch, "server {sid} was {before:?}, is {role:?} of {epoch}");
+            match role {
+                EstablishedRole::Leader => self.counts.rolled_over += 1,
+                EstablishedRole::Follower | EstablishedRole::Observer => self.counts.taken_along += 1,
+            }
+        }
         server.shown = server.applied.len();
         let check = self.ledger.established(sid, role, epoch, &server.applied);
         let last = server.applied.last().copied();

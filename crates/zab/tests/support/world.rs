@@ -1,6 +1,6 @@
 //! The cluster: it keeps the clock, performs what the peers ask for, and checks the invariants after every step.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use wire::election::Notification;
@@ -20,6 +20,8 @@ use super::rng::Rng;
 /// How often a refused dial is repeated, and after which wait (`Learner.connectToLeader`).
 const DIAL_TRIES: u32 = 5;
 const DIAL_RETRY_MS: i64 = 100;
+/// The tag of proposals by which an epoch that is used up is handed over.
+const LAST_OF_EPOCH: u64 = 1 << 52;
 /// More steps than this without the clock moving are an endless loop.
 const STEPS_PER_MS_MAX: u64 = 20_000;
 /// Votes under way from one server to another; more are lost. `QuorumCnxManager` has room for one that is unsent.
@@ -172,6 +174,10 @@ pub struct Counts {
     pub given_up: u64,
     pub undecided: u64,
     pub stopped: u64,
+    /// Leaders that went on to the next epoch in place.
+    pub rolled_over: u64,
+    /// The same of learners.
+    pub taken_along: u64,
     pub steps: u64,
 }
 
@@ -190,6 +196,10 @@ pub struct World {
     pub commit_log_count: usize,
     /// Whether observers hang on followers, and how.
     pub observers: ObserverSettings,
+    /// How many zxids an epoch has.
+    pub counter_max: u32,
+    /// Servers whose leaders take them for Apache's.
+    pub apaches: BTreeSet<ServerId>,
     /// Whether servers learn who is gone.
     pub evidence: bool,
     /// After a restart the history begins somewhere in the log, as behind a snapshot.
@@ -222,6 +232,8 @@ impl World {
             bug: None,
             commit_log_count: 500,
             observers: ObserverSettings::default(),
+            counter_max: Zxid::COUNTER_MAX,
+            apaches: BTreeSet::new(),
             evidence: true,
             short_histories: false,
             counts: Counts::default(),
@@ -288,7 +300,7 @@ impl World {
             timing: self.timing,
             election: ElectionSettings { max_notification_interval_ms: 1600, ..ElectionSettings::default() },
             commit_log_count: self.commit_log_count,
-            counter_max: Zxid::COUNTER_MAX,
+            counter_max: self.counter_max,
             observers: self.observers,
         };
         let server = self.servers.get_mut(&sid).expect("a member of the ensemble");
@@ -475,7 +487,10 @@ impl World {
         self.network.unplug(id, end);
     }
 
-    pub(super) fn send(&mut self, from: ServerId, link: LinkId, payload: Payload) {
+    pub(super) fn send(&mut self, from: ServerId, link: LinkId, mut payload: Payload) {
+        if self.apaches.contains(&from) {
+            payload.pose_as_apache();
+        }
         if let Some(&(id, end)) = self.network.sockets.get(&(from, link)) {
             let to = self.network.connections[&id].ends[1 - end].sid;
             match &payload {
@@ -578,13 +593,29 @@ impl World {
         let Some(peer) = self.server(sid).peer.as_ref() else { return Err("it is down".to_owned()) };
         let Some(leading) = peer.leading() else { return Err("it does not lead".to_owned()) };
         let to = leading.hand_over_target(to)?;
-        let zxid = peer.next_zxid().expect("a leader that may hand over has a zxid left");
+        let zxid = peer.offer_zxid().expect("a leader that may hand over has a zxid left");
         let entry = Entry { zxid, tag };
         let check = self.ledger.proposed(sid, entry);
         self.judge(check);
         self.server(sid).offer = Some(entry);
         self.with_peer(sid, |peer, now, out| peer.hand_over(now, to, entry.proposal(), now.plus(ms), out));
         Ok(to)
+    }
+
+    /// What the server around a peer does: an epoch that is used up and cannot be left in place is left by a hand-over, or else
+    /// the leadership ends.
+    fn hand_over_used_up(&mut self) {
+        let has_to = |server: &Server| {
+            let leading = server.peer.as_ref().and_then(Peer::leading);
+            leading.is_some_and(zab::Leading::has_to_hand_over)
+        };
+        let leaders: Vec<ServerId> =
+            self.servers.iter().filter(|(_, server)| has_to(server)).map(|(&sid, _)| sid).collect();
+        for sid in leaders {
+            if self.hand_over(sid, None, LAST_OF_EPOCH, self.timing.tick_ms).is_err() {
+                self.step_down(sid);
+            }
+        }
     }
 
     pub fn step_down(&mut self, sid: ServerId) {
@@ -663,6 +694,7 @@ impl World {
             });
         }
         self.end_those_that_have_stopped();
+        self.hand_over_used_up();
         self.check();
         true
     }

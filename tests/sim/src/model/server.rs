@@ -18,7 +18,7 @@ pub struct Service {
     pub role: ServingRole,
     /// Of which epoch.
     pub epoch: Epoch,
-    /// Since when, simulated µs.
+    /// Since when, in this epoch or in those before without a break, simulated µs.
     pub since_us: i64,
 }
 
@@ -213,7 +213,9 @@ impl ServerView {
     }
 
     pub(super) fn serving(&mut self, service: Service) {
-        self.service = Some(service);
+        // Who goes on in the next epoch has served all the time.
+        let since_us = self.service.map_or(service.since_us, |before| before.since_us);
+        self.service = Some(Service { since_us, ..service });
         self.sure_from.get_or_insert(self.applied.len());
     }
 

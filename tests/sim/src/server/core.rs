@@ -63,7 +63,8 @@ impl Server {
                 let own = matches!(self.role, Some(ServingRole::Leader | ServingRole::Standalone));
                 let mut checks = self.checks.lock();
                 checks.see(&Observation::Appended { server: self.sid, proposal: &proposal, own });
-                if self.role == Some(ServingRole::Leader) && proposal.zxid.counter() + 1 == self.counter_max {
+                // The one behind it is kept for a hand-over.
+                if self.role == Some(ServingRole::Leader) && proposal.zxid.counter() + 2 == self.counter_max {
                     checks.coverage.count("epochs used up");
                 }
                 drop(checks);
