@@ -183,7 +183,9 @@ impl Disk {
 
     fn truncate(&mut self, after: Zxid) {
         match self.work.cut(after) {
-            Ok(removed) => tracing::info!(%after, removed, "cut the log"),
+            Ok(Some(removed)) => tracing::info!(%after, removed, "cut the log"),
+            // Nothing was changed; the core sees that from what is reloaded.
+            Ok(None) => {}
             Err(error) => exit::halt(TRUNCATE_FAILED, &format!("cut the log behind {after}: {error}")),
         }
         match self.work.reload(clock::wall()) {

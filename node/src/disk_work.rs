@@ -4,7 +4,7 @@
 use crate::recovery::{Recovered, Recovery};
 use crate::snapshots::Snapshots;
 use std::sync::Arc;
-use store::{Result, TxnLog};
+use store::{Error, Result, TxnLog};
 use wire::{Millis, Zxid};
 use zab::{Epochs, Proposal};
 
@@ -82,14 +82,24 @@ impl DiskWork {
     ///
     /// # Errors
     /// When a file cannot be read, cut or removed.
-    pub fn cut(&mut self, after: Zxid) -> Result<usize> {
+    pub fn cut(&mut self, after: Zxid) -> Result<Option<usize>> {
         // Where the log ends at the cut already there is nothing to remove.
         if after >= self.log.appended() {
-            return Ok(0);
+            return Ok(Some(0));
         }
         let (log, snap_dir) = (&mut self.log, self.recovery.dirs.snap_dir());
-        let cut = self.snapshots.without_writer(|| log.truncate(&snap_dir, after))?;
-        Ok(cut.removed.len())
+        match self.snapshots.without_writer(|| log.truncate(&snap_dir, after)) {
+            Ok(cut) => Ok(Some(cut.removed.len())),
+            Err(
+                error @ (Error::NothingToTruncate { .. }
+                | Error::TruncateBeyondEnd { .. }
+                | Error::TruncateBelowSnapshots { .. }),
+            ) => {
+                tracing::warn!("the log cannot be cut ({error}): everything is to be had anew from the leader");
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Reads everything again.

@@ -97,7 +97,8 @@ async fn serve(mut config: Config, cgroups: Cgroups, started: Instant) -> Result
         last_zxid: found.last,
         epochs,
         history,
-        is_new_ensemble: found.origin == Origin::Initialized,
+        // Without `db.autocreate` there is no database that nobody has asked for.
+        is_new_ensemble: found.origin == Origin::Initialized || !config.settings.db_autocreate,
     };
     let sink_clients = shared_clients();
     let replica = Replica::new(settings::replica(&config), tree, core, Box::new(Sink(sink_clients.clone())));

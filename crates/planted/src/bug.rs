@@ -110,8 +110,6 @@ bugs! {
         "ZOOKEEPER-1154";
     EmptyServerVotes, "empty-server-votes",
         "A server that was given an empty disk votes and promises as if that were its history.", "ZOOKEEPER-261";
-    BlankServerVotes, "blank-server-votes",
-        "A server that may have lost its disk votes and promises beside others that have a history.", "ZOOKEEPER-261";
     FollowerVoteKeepsEpoch, "follower-vote-keeps-epoch",
         "A follower goes on voting with the epoch before the leader's, so a restarted server finds no quorum that agrees.",
         "ZOOKEEPER-1732";

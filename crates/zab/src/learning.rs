@@ -83,6 +83,7 @@ pub struct Learning {
     config: Config,
     reconfig_enabled: bool,
     is_stranger: bool,
+    wants_snapshot: bool,
     /// What NEWLEADER carried: in force once the leader says UPTODATE.
     leaders_config: Option<Membership>,
     stage: Stage,
@@ -136,6 +137,9 @@ pub struct LearnerStart {
     pub reconfig_enabled: bool,
     /// It has no data, and follows a leader that others have elected: it may have forgotten what it promised.
     pub is_stranger: bool,
+    /// Its log could not be cut where a leader wanted it: it holds more than that and only as a snapshot. It says that it holds
+    /// nothing, so that it is sent everything.
+    pub wants_snapshot: bool,
 }
 
 impl Learning {
@@ -156,6 +160,7 @@ impl Learning {
             config: start.config,
             reconfig_enabled: start.reconfig_enabled,
             is_stranger: start.is_stranger,
+            wants_snapshot: start.wants_snapshot,
             leaders_config: None,
             stage: Stage::Dialling,
             mode: SyncMode::Log,
@@ -351,6 +356,7 @@ impl Learning {
         out: &mut Vec<Action>,
     ) -> Result<(), String> {
         let Stage::Truncating { to } = self.stage else { return Ok(()) };
+        // The log could not be cut there (Apache's server ends over it, and again after each start): a snapshot is asked for.
         // A log that ends before the cut lacks what the leader believes to be here: synchronize again from where it ends. Only
         // the start of an epoch is no transaction, so the log ends before it.
         if last_zxid > to || (last_zxid < to && !to.is_epoch_start()) {
@@ -360,6 +366,17 @@ impl Learning {
         self.last_queued = to;
         self.stage = Stage::Synchronizing;
         self.drain(history, out)
+    }
+
+    /// Whether the log was to be cut and holds this still.
+    #[must_use]
+    pub fn is_uncut(&self, last_zxid: Zxid) -> bool {
+        matches!(self.stage, Stage::Truncating { to } if last_zxid > to)
+    }
+
+    /// What the leader is told to compare its history with.
+    fn reported_zxid(&self) -> Zxid {
+        if self.wants_snapshot { Zxid::ZERO } else { self.last_logged }
     }
 
     /// The epoch files are on disk.
@@ -557,10 +574,10 @@ impl Learning {
         self.epoch = epoch;
         let is_new = epoch > self.epochs.accepted;
         let current = is_new.then_some(self.epochs.current);
-        let reply = QuorumPacket::with_data(PacketType::AckEpoch, self.last_logged, ack_epoch(current));
+        let reply = QuorumPacket::with_data(PacketType::AckEpoch, self.reported_zxid(), ack_epoch(current));
         if self.is_stranger {
             // No promise, so nothing to keep: with an epoch on its disk it would no longer look blank when it starts again.
-            let reply = QuorumPacket::with_data(PacketType::AckEpoch, self.last_logged, ack_epoch(None));
+            let reply = QuorumPacket::with_data(PacketType::AckEpoch, self.reported_zxid(), ack_epoch(None));
             out.push(Action::Send(self.link, reply));
             self.stage = Stage::AwaitingSync;
         } else if is_new && !planted::is(Bug::AcceptedEpochNotSaved) {

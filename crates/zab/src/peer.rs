@@ -98,6 +98,8 @@ pub struct Peer {
     snapshot_upto: Zxid,
     /// The tree was let go of for a snapshot that is not there yet: it has to be read from disk again if that does not come.
     tree_is_gone: bool,
+    /// See `LearnerStart::wants_snapshot`.
+    wants_snapshot: bool,
     is_new_ensemble: bool,
     votes_delivered: bool,
     next_link: u64,
@@ -139,6 +141,7 @@ impl Peer {
             disk_requests: 0,
             snapshot_upto: Zxid::ZERO,
             tree_is_gone: false,
+            wants_snapshot: false,
             is_new_ensemble: start.is_new_ensemble,
             votes_delivered: false,
             next_link: DIALLED_LINKS_FROM,
@@ -420,6 +423,7 @@ impl Peer {
     pub fn on_truncated(&mut self, now: Millis, last_zxid: Zxid, history: Vec<Proposal>, out: &mut Vec<Action>) {
         self.disk_answered();
         self.tree_is_gone = false;
+        self.wants_snapshot |= matches!(&self.role, Role::Learning(learning) if learning.is_uncut(last_zxid));
         self.last_logged = last_zxid;
         self.last_synced = last_zxid;
         self.history.clear();
@@ -557,7 +561,7 @@ impl Peer {
                 Action::Established(EstablishedRole::Follower, _) if planted::is(Bug::FollowerVoteKeepsEpoch) => {}
                 Action::Established(_, epoch) => self.election.established(*epoch),
                 Action::SaveEpochs(_) | Action::Truncate(_) => self.disk_requests += 1,
-                Action::InstallSnapshot => self.tree_is_gone = false,
+                Action::InstallSnapshot => (self.tree_is_gone, self.wants_snapshot) = (false, false),
                 Action::ConfigSeen(membership) => {
                     self.config.see(membership.clone());
                     self.tell_election();
@@ -656,7 +660,7 @@ impl Peer {
     /// Whether this server has nothing and has promised nothing, and nobody has said that this is right.
     fn is_blank(&self) -> bool {
         let has_nothing = self.last_logged <= Zxid::ZERO && self.epochs == Epochs::default();
-        (has_nothing || self.is_unfinished()) && !self.is_new_ensemble && !planted::is(Bug::BlankServerVotes)
+        (has_nothing || self.is_unfinished()) && !self.is_new_ensemble
     }
 
     /// Whether this server was in the middle of getting its first history: it has a part of an epoch's, and has neither taken part
@@ -694,6 +698,7 @@ impl Peer {
                     last_zxid: self.last_logged,
                     config: self.config.clone(),
                     reconfig_enabled: self.settings.reconfig_enabled,
+                    wants_snapshot: self.wants_snapshot,
                     is_stranger: self.is_blank() && elected.was_settled && self.config.is_voter(self.settings.me),
                 };
                 let learning = Learning::new(now, learner, self.settings.timing);

@@ -161,7 +161,8 @@ pub(super) fn check_answer(op: &Op, answer: &Answer, entry: &TxnEntry, model: &M
         (Txn::Error { code }, _) if answer.error.code() == *code => match answer.error {
             ErrorCode::ReconfigInProgress => Ok(()),
             ErrorCode::BadVersion if is_stale => Ok(()),
-            ErrorCode::BadArguments if nobody_votes && !is_stale => Ok(()),
+            // All anew and observers alone: Apache did not expect that.
+            ErrorCode::BadArguments | ErrorCode::MarshallingError if nobody_votes && !is_stale => Ok(()),
             ErrorCode::NewConfigNoQuorum if !is_stale && !nobody_votes => Ok(()),
             _ => Err(format!("version {:x} is in force, {wanted:?} would be the members", last.version)),
         },

@@ -39,6 +39,8 @@ pub enum Done {
     Epochs(Epochs),
     /// The log is cut and everything was read again.
     Truncated(Zxid, Box<Recovered>),
+    /// The log could not be cut where that was wanted; this is what it holds.
+    NotCut(Box<Recovered>),
     /// A snapshot that something waited for.
     Snapshot(Zxid, History),
 }
@@ -174,9 +176,11 @@ impl Disk {
             Job::Truncate(after) => {
                 // As `Snapshots::without_writer`: what is being written is given up before the log is cut.
                 self.background = None;
-                self.work.cut(after).map_err(|error| error.to_string())?;
+                let is_cut = self.work.cut(after).map_err(|error| error.to_string())?.is_some();
                 let recovered = self.work.reload(wall).map_err(|error| error.to_string())?;
-                Ok((Some(Done::Truncated(after, Box::new(recovered))), self.next()))
+                let recovered = Box::new(recovered);
+                let done = if is_cut { Done::Truncated(after, recovered) } else { Done::NotCut(recovered) };
+                Ok((Some(done), self.next()))
             }
             Job::SaveSnapshot(history) => {
                 self.end_background()?;
@@ -290,7 +294,7 @@ impl Done {
         match self {
             Done::Synced(upto) => Input::LogSynced { upto },
             Done::Epochs(epochs) => Input::EpochsSaved(epochs),
-            Done::Truncated(_, recovered) => {
+            Done::Truncated(_, recovered) | Done::NotCut(recovered) => {
                 let Recovered { tree, history, .. } = *recovered;
                 Input::Truncated { tree: Box::new(tree), history }
             }

@@ -157,7 +157,6 @@ impl Plan {
         setup.read_only_after_ms = *rng.fork("read-only").pick(&READ_ONLY_AFTER_MS).unwrap_or(&None);
         setup.counter_max = *rng.fork("epochs").pick(&EPOCHS).unwrap_or(&Zxid::COUNTER_MAX);
         setup.observer_masters = rng.fork("observer masters").chance(50);
-        setup.autocreate = rng.fork("autocreate").chance(50);
         let clients = u32::try_from(shape.range(2, 8)).unwrap_or(2);
         let spares = draw_spares(&mut rng.fork("changes"), &setup, voters.len(), observers.len());
         setup.changes = !spares.is_empty();
@@ -243,7 +242,6 @@ fn draw_setup(
         sync_us: (sync_us, sync_us * times.range(1, 4)),
         jitter_seed: shape.bits(),
         observer_masters: false,
-        autocreate: false,
     }
 }
 

@@ -253,8 +253,8 @@ impl Server {
         let clients = shared_clients();
         let source = Arc::new(Mutex::new(None));
         let watcher = Watcher { sink: Sink(clients.clone()), checks: checks.clone(), sid, source: source.clone() };
-        let is_new_ensemble = recovered.found.origin == store::Origin::Initialized;
-        let core = replica::Recovered { last_zxid: last, epochs, history: recovered.history, is_new_ensemble };
+        // No empty disk is a database unless somebody has said so.
+        let core = replica::Recovered { last_zxid: last, epochs, history: recovered.history, is_new_ensemble: true };
         let mut server = Server {
             sid,
             counter_max: setup.counter_max,

@@ -57,8 +57,6 @@ pub struct Setup {
     pub jitter_seed: u64,
     /// Whether observers hang on followers.
     pub observer_masters: bool,
-    /// `db.autocreate`: whether an empty disk may be a new database although nobody has said so.
-    pub autocreate: bool,
 }
 
 impl Setup {
@@ -95,15 +93,15 @@ impl Setup {
         kept.or_else(|| self.membership.clone())
     }
 
-    /// How a server reads its disk. An empty one is not taken for a new database unless somebody has said that it is one, with
-    /// the file `initialize`, or `autocreate` leaves it to the server to find out.
+    /// How a server reads its disk. An empty one is not taken for a new database unless somebody has said that it is one:
+    /// with the file `initialize`.
     #[must_use]
     pub fn recovery(&self, sid: ServerId) -> Recovery {
         Recovery {
             vfs: self.disk(sid).vfs(),
             dirs: Setup::dirs(),
             settings: RecoverSettings {
-                autocreate_database: self.autocreate,
+                autocreate_database: false,
                 compression: self.compression,
                 entry_bytes_max: ENTRY_BYTES_MAX,
                 ..RecoverSettings::default()

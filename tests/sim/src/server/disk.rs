@@ -49,6 +49,7 @@ impl Server {
                 checks.coverage.count("TRUNC");
                 checks.see(&Observation::Truncated { server, after: *after, tree: &recovered.tree });
             }
+            Done::NotCut(_) => checks.coverage.count("logs that could not be cut"),
             Done::Snapshot(zxid, History::Replaced) => {
                 checks.see(&Observation::SnapshotSaved { server, zxid: *zxid });
             }
