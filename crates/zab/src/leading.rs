@@ -17,6 +17,7 @@ mod hand_over;
 mod reconfig;
 mod roll_over;
 
+use hand_over::HandOver;
 pub use hand_over::HandOverEnd;
 pub(crate) use reconfig::announcements;
 
@@ -50,28 +51,6 @@ enum Phase {
     Synchronization { epoch: Epoch, acks: BTreeSet<ServerId> },
     /// Proposes.
     Broadcast { epoch: Epoch },
-}
-
-/// How far a hand-over has come; see `hand_over`.
-#[derive(Debug)]
-enum Step {
-    /// Waits until nothing is outstanding.
-    Draining { offer: Proposal },
-    /// The target alone was sent this proposal.
-    Offered { zxid: Zxid },
-    /// The target has logged it.
-    Accepted,
-}
-
-/// A hand-over that is under way.
-#[derive(Debug)]
-struct HandOver {
-    to: ServerId,
-    link: LinkId,
-    until: Millis,
-    /// Whether this server stops for good behind it.
-    stops: bool,
-    step: Step,
 }
 
 /// A server that was elected, from discovery to the end of its leadership.

@@ -14,7 +14,9 @@
 //! ACKEPOCH, the synchronized history before the current epoch, the current epoch before the acknowledgement of NEWLEADER.
 //! Packets that arrive while something is being written wait in `inbox`.
 
+mod observers;
 mod reconfig;
+mod roll_over;
 
 use crate::action::{Action, EstablishedRole};
 use crate::config::{Config, reconfiguration};
@@ -435,43 +437,6 @@ impl Learning {
         Err(format!("nothing from leader {} for too long in stage {}", self.leader, self.stage_name()))
     }
 
-    // --- observers that hang on this follower ----------------------------------------------------------------------
-
-    /// An observer has dialled.
-    pub fn on_observer_up(&mut self, now: Millis, link: LinkId) {
-        if let Some(master) = &mut self.master {
-            master.on_link_up(now, link);
-        }
-    }
-
-    /// A packet from an observer.
-    pub fn on_observer_packet(
-        &mut self,
-        now: Millis,
-        link: LinkId,
-        packet: QuorumPacket,
-        history: &History,
-        out: &mut Vec<Action>,
-    ) {
-        if let Some(master) = &mut self.master {
-            master.on_packet(now, link, packet, Holdings { history, config: self.config.committed() }, out);
-        }
-    }
-
-    /// An observer takes the bytes of its snapshot.
-    pub fn on_observer_progress(&mut self, now: Millis, link: LinkId) {
-        if let Some(master) = &mut self.master {
-            master.on_progress(now, link);
-        }
-    }
-
-    /// An observer is gone.
-    pub fn on_observer_gone(&mut self, link: LinkId) {
-        if let Some(master) = &mut self.master {
-            master.on_link_gone(link);
-        }
-    }
-
     // --- packets in order ----------------------------------------------------------------------------------------
 
     fn drain(&mut self, history: &mut History, out: &mut Vec<Action>) -> Result<(), String> {
@@ -729,31 +694,6 @@ impl Learning {
             };
             self.master = Some(Box::new(ObserverMaster::new(self.heard_at, start, out)));
         }
-    }
-
-    // --- the next epoch in place -----------------------------------------------------------------------------------
-
-    /// The leader moves to the next epoch. Everything it has proposed is committed, so this server lacks nothing; what follows is
-    /// what follows at the beginning of every epoch.
-    fn begin_roll_over(&mut self, next: Epoch, out: &mut Vec<Action>) -> Result<(), String> {
-        if next <= self.epoch {
-            return Err(format!("LEADERINFO of epoch {next} within epoch {}", self.epoch));
-        }
-        if let Some(open) = self.pending.front() {
-            return Err(format!("LEADERINFO of epoch {next}, but {} is not committed", open.zxid));
-        }
-        tracing::info!(leader = %self.leader, from = %self.epoch, to = %next, "following into the next epoch");
-        self.is_rolling_over = true;
-        self.mode = SyncMode::Log;
-        self.unacked.clear();
-        // Its observers come again when there is an epoch to tell them of.
-        if let Some(master) = self.master.take() {
-            self.past_syncs.add(master.sync_counts());
-            out.push(Action::StopListening);
-            let reason = format!("the ensemble moves to epoch {next}");
-            out.extend(master.links().map(|link| Action::Close(link, reason.clone())));
-        }
-        Ok(())
     }
 
     /// Synchronizations sent to observers.

@@ -263,7 +263,8 @@ impl Network {
             let after = if self.rng.chance(50) { 0 } else { self.rng.index(64) };
             if let Some(way) = self.pipes.get_mut(&pipe).map(|pipe| &mut pipe.ways[end]) {
                 way.held.clear();
-                way.cut_after_bytes = Some(after);
+                // One that is cut already does not get longer by that.
+                way.cut_after_bytes = Some(way.cut_after_bytes.map_or(after, |left| left.min(after)));
             }
             deliveries.extend(self.send_to(now_us, pipe, end, Flow::End));
         }

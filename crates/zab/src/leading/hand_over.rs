@@ -16,13 +16,35 @@
 //!
 //! Once the offer is sent its zxid is used, and the leader can only end.
 
-use super::{HandOver, Leading, Step};
+use super::Leading;
 use crate::action::Action;
 use crate::learner::{Learner, Stage};
 use crate::types::{LinkId, Proposal};
 use planted::Bug;
 use wire::quorum::{PacketType, QuorumPacket};
 use wire::{Millis, ServerId, Zxid};
+
+/// How far a hand-over has come; see `hand_over`.
+#[derive(Debug)]
+pub(super) enum Step {
+    /// Waits until nothing is outstanding.
+    Draining { offer: Proposal },
+    /// The target alone was sent this proposal.
+    Offered { zxid: Zxid },
+    /// The target has logged it.
+    Accepted,
+}
+
+/// A hand-over that is under way.
+#[derive(Debug)]
+pub(super) struct HandOver {
+    pub(super) to: ServerId,
+    pub(super) link: LinkId,
+    pub(super) until: Millis,
+    /// Whether this server stops for good behind it.
+    pub(super) stops: bool,
+    pub(super) step: Step,
+}
 
 /// What became of a hand-over.
 #[derive(Debug, Clone, PartialEq, Eq)]
