@@ -214,7 +214,8 @@ impl ServerView {
 
     pub(super) fn serving(&mut self, service: Service) {
         // Who goes on in the next epoch has served all the time.
-        let since_us = self.service.map_or(service.since_us, |before| before.since_us);
+        let before = self.service.filter(|before| before.role == service.role);
+        let since_us = before.map_or(service.since_us, |before| before.since_us);
         self.service = Some(Service { since_us, ..service });
         self.sure_from.get_or_insert(self.applied.len());
     }
