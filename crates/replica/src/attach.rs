@@ -141,7 +141,7 @@ impl Replica {
         state.handshake = Handshake::Done;
         let read_only_field = state.read_only_field;
         if is_valid {
-            self.relay.forget(session);
+            self.relay.take(session);
             self.welcome(conn, out);
         } else {
             self.conns.remove(conn);

@@ -28,19 +28,27 @@ pub(crate) enum SyncAsker {
 pub(crate) struct Relay {
     /// Sessions that the leader was asked about for observers, oldest first.
     revalidations: VecDeque<(SessionId, LinkId)>,
-    /// Through which observer a session is used. The leader sees one link for all of them, so it is for this server to refuse
-    /// what comes late from an observer that the client has left.
-    owners: HashMap<SessionId, LinkId>,
+    /// Through which observer a session is used; `None` = through none any more. The leader sees one link for all of them and
+    /// for this server, so it is for this server to refuse what comes late from an observer that the client has left.
+    owners: HashMap<SessionId, Option<LinkId>>,
 }
 
 impl Relay {
     /// An observer is gone.
     pub fn link_gone(&mut self, link: LinkId) {
         // The leader's answers still come, and are for nobody then: the queue must keep its length.
-        self.owners.retain(|_, owner| *owner != link);
+        for owner in self.owners.values_mut() {
+            owner.take_if(|owner| *owner == link);
+        }
     }
 
-    /// A session has ended, or is used through this server itself.
+    /// A session is used through this server itself. An observer gets it back by asking the leader about it, as a client makes
+    /// it do that comes back.
+    pub fn take(&mut self, session: SessionId) {
+        self.owners.insert(session, None);
+    }
+
+    /// A session has ended.
     pub fn forget(&mut self, session: SessionId) {
         self.owners.remove(&session);
     }
@@ -89,11 +97,11 @@ impl Replica {
             return false;
         }
         if let Some(owner) = self.relay.owners.get(&session) {
-            return *owner == link;
+            return *owner == Some(link);
         }
         // Of those that are no more there would be no end.
         if opcode == OpCode::CreateSession as i32 || self.tree.read().has_session(session) {
-            self.relay.owners.insert(session, link);
+            self.relay.owners.insert(session, Some(link));
         }
         true
     }
@@ -122,7 +130,7 @@ impl Replica {
         let asked = self.relay.revalidations.pop_front_if(|(asked, _)| *asked == session);
         let Some((_, link)) = asked else { return false };
         if is_valid {
-            self.relay.owners.insert(session, link);
+            self.relay.owners.insert(session, Some(link));
             // Whoever used the session through this server is an older incarnation of the same client.
             self.conns.close_session_conn(session, CloseReason::SessionMoved, out);
         }

@@ -84,10 +84,14 @@ fn what_comes_late_through_the_observer_that_a_session_has_left_is_dropped() {
     world.forwarded(OBSERVER, session, CREATE, create_body("/in-time", b"", 0));
     world.drain();
     assert!(exists(&world, 3, "/in-time"), "while the session is there");
-    moved(&mut world, master, session);
+    let conn = moved(&mut world, master, session);
     world.forwarded(OBSERVER, session, CREATE, create_body("/late", b"", 0));
     world.drain();
     assert!(!exists(&world, 3, "/late"), "the session is used through the master");
+    world.leave(master, conn);
+    world.forwarded(OBSERVER, session, CREATE, create_body("/later", b"", 0));
+    world.drain();
+    assert!(!exists(&world, 3, "/later"), "the client has left the master, too, and has not come back to the observer");
     moved(&mut world, OBSERVER, session);
     world.forwarded(OBSERVER, session, CREATE, create_body("/again", b"", 0));
     world.drain();
