@@ -218,14 +218,10 @@ impl Hands {
             Action::ListenForObservers => peers.links.listen(Port::Observers),
             Action::StopListening => peers.links.stop_listening(),
             Action::Dial { link, leader } => {
-                let link = Arc::new(Link::new(link));
-                self.links.insert(link.id, link.clone());
-                peers.links.dial(link, leader, Port::Quorum);
+                peers.links.dial(new_link(&mut self.links, link), leader, Port::Quorum);
             }
             Action::DialMaster { link, master } => {
-                let link = Arc::new(Link::new(link));
-                self.links.insert(link.id, link.clone());
-                peers.links.dial(link, master, Port::Observers);
+                peers.links.dial(new_link(&mut self.links, link), master, Port::Observers);
             }
             Action::Send { link, packet } => {
                 let Some(link) = self.links.get(&link).cloned() else { return };
@@ -282,6 +278,13 @@ impl Hands {
         }
         self.clients.lock().wake_all();
     }
+}
+
+/// A link that is known from now on.
+fn new_link(links: &mut HashMap<LinkId, Arc<Link>>, id: LinkId) -> Arc<Link> {
+    let link = Arc::new(Link::new(id));
+    links.insert(id, link.clone());
+    link
 }
 
 /// Where the core delivers watch events while it holds the tree for writing.

@@ -21,6 +21,7 @@ pub mod connection;
 pub mod disk;
 pub mod disk_work;
 pub mod driver;
+pub mod durable;
 pub mod election_conn;
 pub mod engine;
 pub mod epochs;

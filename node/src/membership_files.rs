@@ -7,8 +7,9 @@
 //! version counts.
 
 use crate::config::Config;
-use std::fs::{self, File};
-use std::io::{self, Write as _};
+use crate::durable;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use wire::ServerId;
 use zab::properties;
@@ -60,7 +61,7 @@ impl MembershipFiles {
     /// # Errors
     /// When it can be kept nowhere.
     pub fn keep_next(&self, membership: &Membership) -> io::Result<()> {
-        self.keep(|base| write(&beside(base, NEXT), &lines(membership, true))).map(|_| ())
+        self.keep(|base| durable::replace(&beside(base, NEXT), &lines(membership, true))).map(|_| ())
     }
 
     /// Keeps a configuration that is in force, and forgets the one that was proposed, unless that is a later one.
@@ -71,7 +72,7 @@ impl MembershipFiles {
         let text = lines(membership, false);
         self.keep(|base| {
             let path = dynamic(base, membership.version);
-            write(&path, &text)?;
+            durable::replace(&path, &text)?;
             match &self.static_file {
                 Some(file) if file == base => point_at(file, &path, client_port_is_in_it),
                 _ => Ok(()),
@@ -101,7 +102,7 @@ impl MembershipFiles {
     /// When it cannot be copied.
     pub fn back_up_static(&self) -> io::Result<()> {
         let Some(file) = &self.static_file else { return Ok(()) };
-        write(&beside(file, ".bak"), &fs::read(file)?)
+        durable::replace(&beside(file, ".bak"), &fs::read(file)?)
     }
 
     fn bases(&self) -> impl Iterator<Item = &PathBuf> {
@@ -172,20 +173,6 @@ fn lines(membership: &Membership, with_version: bool) -> Vec<u8> {
     lines.join("\n").into_bytes()
 }
 
-/// All of it or nothing, and durable when this returns.
-fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let unfinished = beside(path, ".tmp");
-    let mut file = File::create(&unfinished)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&unfinished, path)?;
-    if let Some(directory) = path.parent() {
-        let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
-        File::open(directory)?.sync_all()?;
-    }
-    Ok(())
-}
-
 fn read(path: &Path, version: Option<i64>) -> Option<Membership> {
     let metadata = fs::metadata(path).ok()?;
     let found = if metadata.len() > FILE_BYTES_MAX {
@@ -225,7 +212,7 @@ fn point_at(static_file: &Path, dynamic_file: &Path, client_port_is_in_it: bool)
     kept.push_str(&format!("dynamicConfigFile={}\n", target.display()));
     let bytes: Vec<u8> = kept.chars().map(|c| u8::try_from(u32::from(c)).unwrap_or(b'?')).collect();
     // A link to the file stays one.
-    write(&fs::canonicalize(static_file)?, &bytes)
+    durable::replace(&fs::canonicalize(static_file)?, &bytes)
 }
 
 /// Whether a line belongs to what the dynamic file holds or says where it is.

@@ -13,6 +13,7 @@ use tree::{Events, ExpectedDigest, Tree, TreeSettings};
 use wire::txn::{TxnDigest, TxnEntry};
 use wire::{Millis, Zxid};
 use zab::Proposal;
+use zab::quorum::Membership;
 
 /// Everything that is needed to read the data directory again.
 #[derive(Clone)]
@@ -31,17 +32,15 @@ pub struct Recovery {
     pub history_max: usize,
     /// Their bytes. The newest transaction is kept in any case.
     pub history_bytes_max: usize,
-    /// The configuration text of an ensemble, which becomes the data of `/zookeeper/config`.
+    /// The configuration of an ensemble, which becomes the data of `/zookeeper/config`.
     pub config_node: Option<ConfigNode>,
 }
 
 /// What `/zookeeper/config` holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigNode {
-    /// The configuration's text.
-    pub text: String,
-    /// Its version.
-    pub version: Zxid,
+    /// The configuration.
+    pub membership: Membership,
     /// Whether the ensemble may change while it runs. Then a tree may hold a later configuration, which stays.
     pub may_change: bool,
 }
@@ -49,9 +48,10 @@ pub struct ConfigNode {
 impl ConfigNode {
     /// Puts the configuration into a tree that was just read.
     pub fn put_into(&self, tree: &mut Tree, now: Millis) {
-        let is_in_tree = self.may_change && replica::config_in(tree).is_some_and(|held| held.version >= self.version.0);
-        if !is_in_tree {
-            tree.set_config_node(self.text.as_bytes(), self.version, now);
+        if self.may_change {
+            replica::put_config_into(tree, &self.membership, now);
+        } else {
+            tree.set_config_node(self.membership.to_text().as_bytes(), Zxid(self.membership.version), now);
         }
     }
 }

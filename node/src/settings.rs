@@ -73,11 +73,8 @@ pub fn recovery(config: &Config) -> Recovery {
         snapshots,
         history_max: count(settings.commit_log_count),
         history_bytes_max: usize::MAX,
-        config_node: (config.mode == Mode::Ensemble).then(|| ConfigNode {
-            text: config.membership.to_text(),
-            version: Zxid(config.membership.version),
-            may_change: settings.reconfig_enabled,
-        }),
+        config_node: (config.mode == Mode::Ensemble)
+            .then(|| ConfigNode { membership: config.membership.clone(), may_change: settings.reconfig_enabled }),
     }
 }
 

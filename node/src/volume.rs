@@ -6,10 +6,11 @@
 //! server's id, how often a server of that id was let in (`volume.incarnation`), and whether the server was retired.
 
 use crate::config::{Config, Mode, VolumePolicy};
+use crate::durable;
 use crate::exit::{self, Fatal};
 use crate::settings;
 use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 use store::DataDirs;
@@ -74,13 +75,7 @@ impl Stamp {
     /// # Errors
     /// When it cannot be written.
     pub fn write(&self, data_dir: &Path) -> io::Result<()> {
-        let path = data_dir.join(STAMP);
-        let unfinished = data_dir.join(format!("{STAMP}.tmp"));
-        let mut file = File::create(&unfinished)?;
-        file.write_all(self.text().as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&unfinished, &path)?;
-        File::open(data_dir)?.sync_all()
+        durable::replace(&data_dir.join(STAMP), self.text().as_bytes())
     }
 
     fn text(&self) -> String {
@@ -166,8 +161,6 @@ fn wanted(config: &Config) -> Stamp {
 /// When this server must not use the volume, with what to do.
 pub fn admit(config: &Config, dirs: &DataDirs) -> Result<(), Fatal> {
     let (path, wanted) = (dirs.data_dir.join(STAMP), wanted(config));
-    let failed =
-        |what: &str, error: &io::Error| Fatal::new(exit::DATA_DIR, format!("{what} {}: {error}", path.display()));
     let found = Stamp::read(&dirs.data_dir).map_err(|error| {
         let hint = "hint: see whose data this is, then correct or remove the stamp";
         Fatal::new(exit::DATA_DIR, format!("read {}: {error}. {hint}", path.display()))
@@ -188,7 +181,8 @@ pub fn admit(config: &Config, dirs: &DataDirs) -> Result<(), Fatal> {
         retired_at: None,
     };
     if stamp != Stamp::default() && stamp != found {
-        stamp.write(&dirs.data_dir).map_err(|error| failed("write", &error))?;
+        let failed = |error| Fatal::new(exit::DATA_DIR, format!("write {}: {error}", path.display()));
+        stamp.write(&dirs.data_dir).map_err(failed)?;
     }
     Ok(())
 }

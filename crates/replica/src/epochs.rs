@@ -15,7 +15,6 @@
 //! the leader and on its learners, which only see their writes answered a little later.
 
 use crate::io::{Action, Now, ServingRole};
-use crate::limits::HAND_OVER_MS_MAX;
 use crate::pipeline::Submission;
 use crate::replica::{Engine, Replica};
 use crate::tracker::Owner;
@@ -63,7 +62,7 @@ impl Replica {
             return;
         }
         tracing::info!("the epoch's counter is used up, and too many followers cannot go on to the next one in place");
-        let ms = self.settings.tick_ms.min(HAND_OVER_MS_MAX);
+        let ms = self.hand_over_ms();
         if let Err(reason) = self.begin_hand_over(now, None, None, ms, out) {
             self.step_down(now, format!("the epoch's counter is used up, and nobody else can lead: {reason}"), out);
         }

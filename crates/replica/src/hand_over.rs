@@ -43,9 +43,14 @@ impl Replica {
         self.hand_over.is_some() || self.is_between_epochs()
     }
 
+    /// How long a hand-over may take, ms.
+    pub(crate) fn hand_over_ms(&self) -> i64 {
+        self.settings.tick_ms.min(HAND_OVER_MS_MAX)
+    }
+
     /// Begins a hand-over, or says why not.
     pub(crate) fn on_hand_over(&mut self, now: Now, id: u64, to: Option<ServerId>, out: &mut Vec<Action>) {
-        let ms = self.settings.tick_ms.min(HAND_OVER_MS_MAX);
+        let ms = self.hand_over_ms();
         if let Err(reason) = self.begin_hand_over(now, Some(id), to, ms, out) {
             let leader = match &self.engine {
                 Engine::Standalone(_) => None,

@@ -26,7 +26,7 @@ mod status;
 mod tracker;
 
 pub use io::{Action, CloseReason, Counters, HandOverOutcome, Identities, Input, Memory, Now, ServingRole, Status};
-pub use reconfig::config_in;
+pub use reconfig::{config_in, put_config_into};
 pub use replica::{EventSink, Replica, SharedTree};
 pub use settings::{LocalSessions, Mode, Recovered, Settings};
 pub use tracker::{Owner, Refusal, SessionTracker};

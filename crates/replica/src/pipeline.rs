@@ -132,7 +132,8 @@ impl Replica {
             self.admit_session(now, session, opcode, body, owner);
         let header = TxnHeader { session, cxid, zxid, time: now.wall };
         let was_short = self.prep.is_short_of_memory();
-        let next_config = if opcode == OpCode::Reconfig { self.next_config(body, zxid) } else { None };
+        let may_change = opcode == OpCode::Reconfig && self.settings.prep.reconfig_enabled;
+        let next_config = if may_change { self.next_config(body, zxid) } else { None };
         let next_config = next_config.as_ref().map(|next| next.as_ref().map_err(|code| *code));
         let entry = {
             let tree = self.tree.read();

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use planted::Bug;
 use tree::{CONFIG_PATH, Tree};
 use wire::client::ReconfigRequest;
-use wire::{ErrorCode, Reader, Zxid};
+use wire::{ErrorCode, Millis, Reader, Zxid};
 use zab::quorum::Membership;
 use zab::reconfig::{ReconfigRefusal, difference, next_membership};
 
@@ -38,25 +38,20 @@ impl Replica {
             );
             return Some(Err(ErrorCode::NewConfigNoQuorum));
         }
-        tracing::info!(
-            version = format_args!("{:x}", next.version),
-            changes = difference(last, &next),
-            "proposing a configuration"
-        );
         Some(Ok(Bytes::from(next.to_text())))
     }
 
     /// A configuration came into force that no transaction brought: an ensemble's first, or one that was learnt from another
     /// server. The tree holds it as if one had.
     pub(crate) fn put_config_into_tree(&self, now: Now, membership: &Membership) {
-        put_config_into(&mut self.tree.write(), now, membership);
+        put_config_into(&mut self.tree.write(), membership, now.wall);
     }
 }
 
-/// See [`Replica::put_config_into_tree`].
-pub(crate) fn put_config_into(tree: &mut Tree, now: Now, membership: &Membership) {
+/// Puts a configuration into a tree, unless that holds it or a later one.
+pub fn put_config_into(tree: &mut Tree, membership: &Membership, now: Millis) {
     if config_in(tree).is_none_or(|held| held.version < membership.version) {
-        tree.set_config_node(membership.to_text().as_bytes(), Zxid(membership.version), now.wall);
+        tree.set_config_node(membership.to_text().as_bytes(), Zxid(membership.version), now);
     }
 }
 

@@ -22,7 +22,7 @@ use tree::{ConnId, Events, Prep, PrepSettings, Tree};
 use wire::client::OpCode;
 use wire::quorum::{PacketType, QuorumPacket};
 use wire::txn::TxnEntry;
-use wire::{Epoch, Millis, SessionId, Xid};
+use wire::{Epoch, Millis, ServerId, SessionId, Xid};
 use zab::election::{ElectionAction, ElectionSettings};
 use zab::{EstablishedRole, LinkId, Peer, PeerSettings, PeerStart, Timing};
 
@@ -136,7 +136,7 @@ impl Replica {
                     observers: settings.observers,
                 };
                 let last_seen = reconfig::config_in(&tree.read());
-                let Recovered { last_zxid, epochs, history, is_new_ensemble, .. } = recovered;
+                let Recovered { last_zxid, epochs, history, is_new_ensemble } = recovered;
                 let start = PeerStart { last_zxid, epochs, history, last_seen, is_new_ensemble };
                 Engine::Ensemble(Box::new(Peer::new(peer, start)))
             }
@@ -244,10 +244,14 @@ impl Replica {
     /// Whether a packet that must carry a transaction does, and carries the one that it names. The decoded transaction is
     /// kept until its commit.
     fn holds_a_transaction(&mut self, link: LinkId, packet: &QuorumPacket) -> bool {
-        if !matches!(packet.kind, PacketType::Proposal | PacketType::Inform) {
-            return true;
-        }
-        let entry = packet.data.clone().and_then(|data| TxnEntry::decode(data).ok());
+        let before = match packet.kind {
+            PacketType::Proposal | PacketType::Inform => 0,
+            // The new leader comes first.
+            PacketType::InformAndActivate => size_of::<ServerId>(),
+            _ => return true,
+        };
+        let data = packet.data.clone().filter(|data| data.len() >= before);
+        let entry = data.and_then(|data| TxnEntry::decode(data.slice(before..)).ok());
         let Some(entry) = entry.filter(|entry| entry.zxid() == packet.zxid) else { return false };
         if self.serving.is_some_and(ServingRole::is_in_quorum) && self.leader_link() == Some(link) {
             self.in_flight.push_back(entry);
@@ -458,7 +462,7 @@ impl Replica {
         // Since it was put there the log may have been cut, or an earlier reconfiguration repeated: a configuration that was heard
         // of in an election need not have a transaction.
         if let Engine::Ensemble(peer) = &self.engine {
-            reconfig::put_config_into(&mut tree, now, peer.membership());
+            reconfig::put_config_into(&mut tree, peer.membership(), now.wall);
         }
         drop(tree);
         if self.serving == Some(role) {

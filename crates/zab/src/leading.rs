@@ -24,16 +24,15 @@ pub(crate) use reconfig::announcements;
 use crate::action::{Action, EstablishedRole};
 use crate::config::{Config, reconfiguration};
 use crate::history::History;
-use crate::learner::{Learner, Stage};
+use crate::learner::{self, Learner, Stage};
 use crate::quorum::Membership;
+use crate::reconfig::difference;
 use crate::sync::{self, SyncCounts, SyncLimits, SyncPlan};
 use crate::types::{Epochs, LinkId, Proposal, Timing};
 use bytes::Bytes;
 use planted::Bug;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use wire::quorum::{
-    LearnerInfo, PROTOCOL_VERSION, PacketType, QuorumPacket, ROLL_OVER_VERSION, decode_ack_epoch, leader_info,
-};
+use wire::quorum::{PacketType, QuorumPacket, ROLL_OVER_VERSION, decode_ack_epoch, leader_info};
 use wire::{Epoch, Millis, ServerId, Zxid};
 
 /// What the leader is busy with; see the module's diagram.
@@ -238,9 +237,10 @@ impl Leading {
     /// When `on_deadline` is wanted.
     #[must_use]
     pub fn next_deadline(&self) -> Millis {
-        let until = self.hand_over.as_ref().map_or(self.next_half_tick, |under_way| under_way.until);
-        let next = self.next_half_tick.min(until).min(self.roll_over_until.unwrap_or(until));
-        if self.is_broadcasting() { next } else { next.min(self.phase_deadline) }
+        let hand_over_until = self.hand_over.as_ref().map(|under_way| under_way.until);
+        let phase_deadline = Some(self.phase_deadline).filter(|_| !self.is_broadcasting());
+        let others = [hand_over_until, self.roll_over_until, phase_deadline];
+        others.into_iter().flatten().fold(self.next_half_tick, Millis::min)
     }
 
     // --- events --------------------------------------------------------------------------------------------------
@@ -411,6 +411,11 @@ impl Leading {
             && let Some(next) = reconfiguration(&proposal).expect("this server has made it")
         {
             assert!(self.config.proposed().is_none(), "one reconfiguration at a time: {:x} is under way", next.version);
+            tracing::info!(
+                version = format_args!("{:x}", next.version),
+                changes = difference(self.config.committed(), &next),
+                "proposing a configuration"
+            );
             self.config.see(next.clone());
             out.push(Action::ConfigSeen(next));
         }
@@ -429,20 +434,7 @@ impl Leading {
     // --- discovery -----------------------------------------------------------------------------------------------
 
     fn on_info(&mut self, link: LinkId, packet: &QuorumPacket, out: &mut Vec<Action>) -> Result<(), String> {
-        let info = match &packet.data {
-            Some(data) => LearnerInfo::decode(data).map_err(|error| error.to_string())?,
-            None => return Err("learner without an id".to_owned()),
-        };
-        if info.protocol_version < PROTOCOL_VERSION {
-            return Err(format!("protocol version {:#x} is older than 3.4", info.protocol_version));
-        }
-        if info.config_version > self.config.committed().version {
-            return Err(format!(
-                "configuration version {:#x} is later than ours, {:#x}",
-                info.config_version,
-                self.config.committed().version
-            ));
-        }
+        let info = learner::introduction(packet, self.config.committed())?;
         // An epoch above all others must be left, and a later one would not fit a zxid.
         if packet.zxid.epoch() >= Epoch::MAX {
             return Err(format!("accepted epoch {}: there is no later one", packet.zxid.epoch()));

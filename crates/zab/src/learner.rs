@@ -1,8 +1,9 @@
 //! A learner as its leader, or an observer as its master, sees it.
 
+use crate::quorum::Membership;
 use crate::sync::SyncKind;
 use std::collections::VecDeque;
-use wire::quorum::QuorumPacket;
+use wire::quorum::{LearnerInfo, PROTOCOL_VERSION, QuorumPacket};
 use wire::{Millis, ServerId, Zxid};
 
 /// How far a learner's link has come. The order of the variants is the order of the stages.
@@ -22,6 +23,25 @@ pub enum Stage {
     Synced,
     /// UPTODATE was sent.
     Active,
+}
+
+/// What a learner says of itself in FOLLOWERINFO or OBSERVERINFO.
+///
+/// # Errors
+/// Why it cannot be served by a server with this configuration.
+pub(crate) fn introduction(packet: &QuorumPacket, config: &Membership) -> Result<LearnerInfo, String> {
+    let data = packet.data.as_ref().ok_or("learner without an id")?;
+    let info = LearnerInfo::decode(data).map_err(|error| error.to_string())?;
+    if info.protocol_version < PROTOCOL_VERSION {
+        return Err(format!("protocol version {:#x} is older than 3.4", info.protocol_version));
+    }
+    if info.config_version > config.version {
+        return Err(format!(
+            "configuration version {:#x} is later than ours, {:#x}",
+            info.config_version, config.version
+        ));
+    }
+    Ok(info)
 }
 
 /// A learner's link.

@@ -12,13 +12,13 @@
 use crate::action::Action;
 use crate::history::History;
 use crate::leading::announcements;
-use crate::learner::{Learner, Stage};
+use crate::learner::{self, Learner, Stage};
 use crate::quorum::Membership;
 use crate::sync::{self, SyncCounts, SyncLimits};
 use crate::types::{LinkId, Proposal, Timing};
 use bytes::Bytes;
 use std::collections::BTreeMap;
-use wire::quorum::{LearnerInfo, PROTOCOL_VERSION, PacketType, QuorumPacket, decode_ack_epoch, leader_info};
+use wire::quorum::{PacketType, QuorumPacket, decode_ack_epoch, leader_info};
 use wire::{Epoch, Millis, ServerId, Zxid};
 
 /// What a follower has to give to observers.
@@ -209,17 +209,7 @@ impl ObserverMaster {
         config: &Membership,
         out: &mut Vec<Action>,
     ) -> Result<(), String> {
-        let data = packet.data.as_ref().ok_or("an observer without an id")?;
-        let info = LearnerInfo::decode(data).map_err(|error| error.to_string())?;
-        if info.protocol_version < PROTOCOL_VERSION {
-            return Err(format!("protocol version {:#x} is older than 3.4", info.protocol_version));
-        }
-        if info.config_version > config.version {
-            return Err(format!(
-                "configuration version {:#x} is later than the one in force here, {:#x}",
-                info.config_version, config.version
-            ));
-        }
+        let info = learner::introduction(packet, config)?;
         // An observer that dials again has lost its earlier link, whether or not we have noticed.
         let is_it = |other: &Learner| other.sid() == Some(info.sid);
         let earlier: Vec<LinkId> = self.links.iter().filter(|(_, other)| is_it(other)).map(|(&link, _)| link).collect();

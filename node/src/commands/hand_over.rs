@@ -1,6 +1,7 @@
 //! `zookube-node hand-over`: asks the leader on this machine to let another server lead, before it is taken down.
 
 use crate::commands::ConfigArgs;
+use crate::config::is_wildcard;
 use crate::metrics;
 use crate::metrics::commands::HAND_OVER;
 use crate::probe::{self, Target};
@@ -73,8 +74,7 @@ fn configured(config: &ConfigArgs) -> Result<Target> {
             metrics::PROMETHEUS
         );
     };
-    let is_wildcard = host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_unspecified());
-    Ok(Target { host: (!is_wildcard).then(|| host.to_owned()), port })
+    Ok(Target { host: (!is_wildcard(host)).then(|| host.to_owned()), port })
 }
 
 /// The JSON of an HTTP answer, if it is one to this command.

@@ -4,8 +4,7 @@
 //! server, would otherwise make two servers of one id.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use wire::ServerId;
@@ -16,6 +15,7 @@ use super::host_name;
 use super::peers::Template;
 use super::problem::{Place, Report};
 use super::source::{Bounded, read_bounded};
+use crate::durable;
 
 /// The variable.
 const VARIABLE: &str = "ZOO_MY_ID";
@@ -49,14 +49,7 @@ impl Identity {
         if self.is_stored {
             return Ok(false);
         }
-        let unfinished = self.file.with_extension("tmp");
-        let mut file = File::create(&unfinished)?;
-        writeln!(file, "{}", self.sid)?;
-        file.sync_all()?;
-        fs::rename(&unfinished, &self.file)?;
-        if let Some(directory) = self.file.parent() {
-            File::open(directory)?.sync_all()?;
-        }
+        durable::replace(&self.file, format!("{}\n", self.sid).as_bytes())?;
         Ok(true)
     }
 }

@@ -134,7 +134,7 @@ fn report_shared_addresses(servers: &BTreeMap<ServerId, (&Located, ServerSpec)>,
 }
 
 /// Whether a host means every interface of the machine that binds it.
-pub(super) fn is_wildcard(host: &str) -> bool {
+pub fn is_wildcard(host: &str) -> bool {
     host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_unspecified())
 }
 

@@ -46,7 +46,7 @@ pub use problem::{ConfigError, Place, Problem, Warning};
 
 use draft::Draft;
 use effective::Sources;
-use members::is_wildcard;
+pub use members::is_wildcard;
 use problem::Report;
 
 /// Session timeouts are bounded by these multiples of a tick unless the keys are set.
@@ -290,8 +290,11 @@ impl Config {
         let mut sockets = Vec::new();
         for address in &spec.addresses {
             let (host, port) = of(address);
-            let socket =
-                if self.settings.quorum_listen_on_all_ips { Listen { host: None, port } } else { listen(host, port) };
+            let socket = if self.settings.quorum_listen_on_all_ips {
+                Listen { host: None, port }
+            } else {
+                Listen::on(host, port)
+            };
             if !sockets.contains(&socket) {
                 sockets.push(socket);
             }
@@ -319,15 +322,17 @@ impl Config {
 }
 
 impl Listen {
+    /// On this host, which may be a wildcard.
+    #[must_use]
+    pub fn on(host: &str, port: u16) -> Listen {
+        Listen { host: (!is_wildcard(host)).then(|| host.to_owned()), port }
+    }
+
     /// Where a server with this client address listens for clients.
     #[must_use]
     pub fn at(client: &ClientAddress) -> Listen {
-        listen(&client.host, client.port)
+        Listen::on(&client.host, client.port)
     }
-}
-
-fn listen(host: &str, port: u16) -> Listen {
-    Listen { host: (!is_wildcard(host)).then(|| host.to_owned()), port }
 }
 
 fn session_timeout_bounds_ms(settings: &Settings) -> (i64, i64) {

@@ -1,8 +1,7 @@
 //! The text form of election addresses.
 
-use std::net::IpAddr;
-
 use super::ADDRESSES_NAMED_MAX;
+use crate::config::is_wildcard;
 
 /// A host and its election port.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,8 +27,7 @@ pub(super) fn parse_all(texts: &[String]) -> Result<Vec<Address>, String> {
     let mut addresses = Vec::new();
     for text in texts.iter().take(ADDRESSES_NAMED_MAX) {
         let address = parse(text).ok_or_else(|| text.clone())?;
-        let wildcard = address.host.parse::<IpAddr>().is_ok_and(|ip| ip.is_unspecified());
-        if !wildcard {
+        if !is_wildcard(&address.host) {
             addresses.push(address);
         }
     }

@@ -200,7 +200,7 @@ impl ElectionNet {
         membership: Membership,
         events: impl Fn(ElectionEvent) + Send + Sync + 'static,
     ) -> Result<ElectionNet, ElectionNetError> {
-        let own = own_addresses(&settings, &[&membership])?;
+        let own = own_addresses(&settings, &membership)?;
         let listeners = listen::open(&settings, &own).await?;
         ElectionNet::on_listeners(listeners, settings, membership, events)
     }
@@ -212,7 +212,8 @@ impl ElectionNet {
         membership: Membership,
         events: impl Fn(ElectionEvent) + Send + Sync + 'static,
     ) -> Result<ElectionNet, ElectionNetError> {
-        let places = Places::new(&settings, &[&membership])?;
+        let own = own_addresses(&settings, &membership)?;
+        let places = Places::new(&settings, &[&membership], own);
         let (alive, ended) = mpsc::channel(1);
         let peers = Peers::new(places.others.keys().copied());
         let shared = Arc::new(Shared {
@@ -238,9 +239,8 @@ impl ElectionNet {
         let memberships: Vec<&Membership> = std::iter::once(committed).chain(proposed).collect();
         let shared = &self.shared;
         // A server that is no member of either goes on at the address it had: it may be let in again.
-        let kept = shared.places.read().own.clone();
-        let places = Places::new(&shared.settings, &memberships)
-            .unwrap_or_else(|_| Places::of_others(&shared.settings, &memberships, kept));
+        let own = listed_addresses(&shared.settings, &memberships).unwrap_or_else(|| shared.places.read().own.clone());
+        let places = Places::new(&shared.settings, &memberships, own);
         shared.peers.lock().set_members(places.others.keys().copied());
         let ports = |places: &Places| listen::ports(&shared.settings, &places.own);
         let before = std::mem::replace(&mut *shared.places.write(), places);
@@ -335,15 +335,8 @@ impl Shared {
 }
 
 impl Places {
-    /// # Errors
-    /// When no membership names this server.
-    fn new(settings: &ElectionNetSettings, memberships: &[&Membership]) -> Result<Places, ElectionNetError> {
-        let own = own_addresses(settings, memberships)?;
-        Ok(Places::of_others(settings, memberships, own))
-    }
-
     /// The addresses of the later membership count last: until it is in force its servers are where they are.
-    fn of_others(settings: &ElectionNetSettings, memberships: &[&Membership], own: Vec<Address>) -> Places {
+    fn new(settings: &ElectionNetSettings, memberships: &[&Membership], own: Vec<Address>) -> Places {
         let mut others: BTreeMap<ServerId, Vec<Address>> = BTreeMap::new();
         for membership in memberships {
             for (&sid, spec) in membership.servers.iter().filter(|(sid, _)| **sid != settings.me) {
@@ -359,15 +352,17 @@ fn addresses_of(spec: &ServerSpec) -> impl Iterator<Item = Address> {
     spec.addresses.iter().map(|address| Address { host: address.host.clone(), port: address.election_port })
 }
 
-/// Where this server is, by the first membership that names it, else as whom it wants to join.
-fn own_addresses(
-    settings: &ElectionNetSettings,
-    memberships: &[&Membership],
-) -> Result<Vec<Address>, ElectionNetError> {
-    let me = settings.me;
-    let listed = memberships.iter().filter_map(|membership| membership.servers.get(&me));
-    let own = listed.chain(&settings.own).map(|spec| addresses_of(spec).collect::<Vec<_>>());
-    own.into_iter().find(|own| !own.is_empty()).ok_or(ElectionNetError::NoOwnAddress { me })
+/// Where this server is, by the first membership that names it.
+fn listed_addresses(settings: &ElectionNetSettings, memberships: &[&Membership]) -> Option<Vec<Address>> {
+    let listed = memberships.iter().filter_map(|membership| membership.servers.get(&settings.me));
+    listed.map(|spec| addresses_of(spec).collect::<Vec<_>>()).find(|own| !own.is_empty())
+}
+
+/// Where this server is at the start: where it is listed, else as whom it wants to join.
+fn own_addresses(settings: &ElectionNetSettings, membership: &Membership) -> Result<Vec<Address>, ElectionNetError> {
+    let joining = || settings.own.as_ref().map(|spec| addresses_of(spec).collect::<Vec<_>>());
+    let own = listed_addresses(settings, &[membership]).or_else(joining).filter(|own| !own.is_empty());
+    own.ok_or(ElectionNetError::NoOwnAddress { me: settings.me })
 }
 
 /// The handshake of this server. V1 with one address unless several may be sent (ZOOKEEPER-3720).

@@ -427,7 +427,7 @@ async fn ports_are_opened_as_configured() {
         let resolver = resolver.clone();
         let settings =
             ElectionNetSettings { listen_on_all_ips: all, resolver, ..ElectionNetSettings::new(ServerId(1)) };
-        let listeners = listen::open(&settings, &own_addresses(&settings, &[&membership]).unwrap()).await.unwrap();
+        let listeners = listen::open(&settings, &own_addresses(&settings, &membership).unwrap()).await.unwrap();
         let addresses: Vec<SocketAddr> = listeners.iter().map(|listener| listener.local_addr().unwrap()).collect();
         assert_eq!(addresses.len(), 1);
         let kind = if addresses[0].ip().is_unspecified() { "wildcard" } else { "configured" };
@@ -555,4 +555,21 @@ async fn names_that_nobody_knows_at_first_are_found_when_the_name_server_is_back
     dns.behave(Behaviour::Answers);
     one.expect(2, 1).await;
     two.expect(1, 1).await;
+}
+
+#[tokio::test]
+async fn a_server_that_has_moved_and_is_let_go_of_stays_where_it_is() {
+    let (listeners, at_first) = reserve(&[1, 2]).await;
+    let own = at_first.servers[&ServerId(1)].clone();
+    let settings = ElectionNetSettings { own: Some(own), ..ElectionNetSettings::new(ServerId(1)) };
+    let net = ElectionNet::on_listeners(listeners, settings, at_first.clone(), |_| {}).unwrap();
+    let port = || net.shared.places.read().own[0].port;
+    let (free, elsewhere) = reserve(&[1]).await;
+    drop(free);
+    net.set_memberships(&elsewhere, None);
+    let moved_to = port();
+    assert_eq!(moved_to, elsewhere.servers[&ServerId(1)].addresses[0].election_port);
+    let without = Membership { servers: at_first.servers.clone().split_off(&ServerId(2)), ..at_first };
+    net.set_memberships(&without, None);
+    assert_eq!(port(), moved_to);
 }

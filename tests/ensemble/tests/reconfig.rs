@@ -20,10 +20,10 @@ use support::session::{Failure, Mode, Reconfig, Session};
 use support::{wait, words};
 
 const LIMIT: Duration = Duration::from_secs(90);
+/// How long a sequence of changes may take.
+const SEQUENCE_LIMIT: Duration = Duration::from_secs(1800);
 const WRITES: u64 = 40;
 const PARTICIPANT: &str = "participant";
-/// How often the leaders are looked at.
-const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
 const OBSERVER: &str = "observer";
 
 fn rounds() -> u32 {
@@ -43,7 +43,7 @@ impl Leaders {
         let stopped = Arc::clone(&stop);
         let watcher = std::thread::spawn(move || {
             let mut by_epoch = BTreeMap::new();
-            while !stopped.load(Ordering::Relaxed) {
+            let stopped = wait::poll(SEQUENCE_LIMIT, || {
                 for &addr in &addrs {
                     let Some(srvr) = words::ask(addr, "srvr").filter(|srvr| srvr.contains("Mode: leader")) else {
                         continue;
@@ -53,9 +53,9 @@ impl Leaders {
                     let leader = *by_epoch.entry(zxid >> 32).or_insert(addr);
                     assert_eq!(leader, addr, "two leaders in epoch {}", zxid >> 32);
                 }
-                // A look now and then is enough, and leaves the processors to the servers.
-                std::thread::sleep(BETWEEN_LOOKS);
-            }
+                stopped.load(Ordering::Relaxed).then_some(())
+            });
+            assert!(stopped.is_some(), "the sequence takes longer than {SEQUENCE_LIMIT:?}");
             by_epoch
         });
         Leaders { stop, watcher }

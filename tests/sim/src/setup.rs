@@ -13,7 +13,7 @@ use std::sync::{Arc, OnceLock};
 use store::testing::MemFs;
 use store::{Compression, DataDirs, LogSettings, RecoverSettings};
 use tree::{PrepSettings, TreeSettings};
-use wire::{ServerId, Zxid};
+use wire::ServerId;
 use zab::ObserverSettings;
 use zab::quorum::Membership;
 
@@ -110,11 +110,7 @@ impl Setup {
             snapshots: SnapshotSettings { compression: self.compression, last_processed: true, digest: true },
             history_max: self.commit_log_count,
             history_bytes_max: usize::MAX,
-            config_node: self.membership_of(sid).map(|membership| ConfigNode {
-                text: membership.to_text(),
-                version: Zxid(membership.version),
-                may_change: self.changes,
-            }),
+            config_node: self.membership_of(sid).map(|membership| ConfigNode { membership, may_change: self.changes }),
         }
     }
 

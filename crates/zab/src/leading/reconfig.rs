@@ -33,7 +33,6 @@ impl Leading {
     }
 
     pub(super) fn put_in_force(&mut self, next: Membership, leader: ServerId, out: &mut Vec<Action>) {
-        tracing::info!(version = format_args!("{:x}", next.version), %leader, "a new configuration is in force");
         self.config.activate(next.clone());
         out.push(Action::ConfigActivated(next));
         if leader != self.me && !planted::is(Bug::RemovedLeaderGoesOn) {

@@ -68,7 +68,6 @@ impl Learning {
         if !self.config.activate(next.clone()) {
             return Ok(());
         }
-        tracing::info!(version = format_args!("{:x}", next.version), "a new configuration is in force");
         let leader_stays = match leader {
             Some(leader) => leader == self.leader,
             None => next.is_voter(self.leader) && addresses(&next, self.leader) == before,

@@ -2,10 +2,11 @@
 
 use super::clock::{self, Skew};
 use super::progress::Progress;
+use crate::config::is_wildcard;
 use crate::resolve::Resolver;
 use std::collections::BTreeSet;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -127,7 +128,6 @@ pub async fn peer(
 
 /// Where a server's clients connect; a wildcard says nothing to others, so the name for servers takes its place.
 fn client_address(spec: &ServerSpec, own_client_port: u16) -> (String, u16) {
-    let is_wildcard = |host: &str| host.parse::<IpAddr>().is_ok_and(|address| address.is_unspecified());
     let of_line = spec.addresses.first().map(|address| address.host.clone()).unwrap_or_default();
     match &spec.client {
         Some(client) if is_wildcard(&client.host) => (of_line, client.port),

@@ -1,6 +1,7 @@
 //! What the server list itself says, and the pitfalls of this server's own line. Pure.
 
 use super::finding::{Finding, plural};
+use crate::config::is_wildcard;
 use std::net::IpAddr;
 use wire::ServerId;
 use zab::quorum::Membership;
@@ -111,7 +112,7 @@ impl OwnLine<'_> {
     pub fn judge(&self, me: ServerId) -> Finding {
         let id = "members.own_line";
         let about = format!("server {me} (this one)");
-        if self.host.parse::<IpAddr>().is_ok_and(|address| address.is_unspecified()) {
+        if is_wildcard(self.host) {
             let found = format!("{} in its own line binds every interface and is published nowhere", self.host);
             return Finding::note(id, about, found)
                 .with_remedy("the other servers' lists must name this server by a name or address they can reach");

@@ -200,10 +200,7 @@ fn locality(address: IpAddr) -> Locality {
 /// The ports this server will bind.
 async fn own_ports(config: &Config, running: Option<&Holder>, resolver: &Resolver) -> Vec<Finding> {
     let of = |purpose: &'static str, listens: Vec<Listen>| listens.into_iter().map(move |listen| (purpose, listen));
-    let metrics = metrics::address(config).map(|(host, port)| {
-        let is_wildcard = host.parse::<IpAddr>().is_ok_and(|address| address.is_unspecified());
-        Listen { host: (!is_wildcard).then(|| host.to_owned()), port }
-    });
+    let metrics = metrics::address(config).map(|(host, port)| Listen::on(host, port));
     let all = of("clients", vec![config.client_listen()])
         .chain(of("quorum", config.quorum_listen()))
         .chain(of("election", config.election_listen()))
