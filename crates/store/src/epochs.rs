@@ -29,11 +29,15 @@ pub struct Epochs {
 /// Reads both epochs of a quorum server, given its last transaction. Where both files are missing they are written; one
 /// without the other is refused, because what a server promised must not be guessed.
 ///
-/// A `currentEpoch.tmp` is used only where the log is ahead of `currentEpoch`: then the rename was lost.
+/// A `currentEpoch.tmp` is used only where the log is ahead of `currentEpoch`: then the rename was lost. What is found is durable
+/// when this returns: the process that wrote it may have ended before it was, and a server must not go back behind what it
+/// begins with.
 pub fn load(vfs: &dyn Vfs, snap_dir: &Path, last: Zxid) -> Result<Epochs> {
     let of_log = last.epoch();
     let (current_path, accepted_path) = (snap_dir.join(CURRENT), snap_dir.join(ACCEPTED));
     check_both_or_none(vfs, &current_path, &accepted_path)?;
+    // Their bytes were durable before their names: only those can be lost.
+    vfs.sync_dir(snap_dir).map_err(sync_failed(snap_dir))?;
     let mut current = read_or_create(vfs, &current_path, of_log)?;
     if of_log > current {
         let left_over = temporary(&current_path);
