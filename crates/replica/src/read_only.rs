@@ -45,9 +45,10 @@ impl ReadOnly {
 }
 
 impl Replica {
-    /// There is no leader. A short search should not show, so nobody is served at once.
+    /// There is no leader. A short search should not show, so nobody is served at once. A search that begins again, because of a
+    /// later configuration, goes on as far as this is concerned, and whoever is served already stays.
     pub(crate) fn on_looking(&mut self, now: Now) {
-        if let Some(after_ms) = self.settings.read_only_after_ms {
+        if let (Some(after_ms), ReadOnly::Off) = (self.settings.read_only_after_ms, self.read_only) {
             self.read_only = ReadOnly::Patience { until: now.mono.plus(after_ms) };
         }
     }

@@ -195,3 +195,15 @@ fn what_the_log_holds_is_shown_committed_or_not() {
     let conn = alone.reader();
     assert_eq!(data_of(&alone.call(conn, 1, GET, watch_body("/a", false)).1), "0");
 }
+
+#[test]
+fn a_server_that_hears_of_a_later_configuration_goes_on_to_serve_none_but_readers() {
+    let mut alone = Alone::serving();
+    let reader = alone.reader();
+    let config = "server.1=h1:2888:3888:participant\nserver.2=h2:2888:3888:participant\nversion=500000000";
+    alone.world.hear(alone.sid, 2, config);
+    assert_eq!(alone.world.mode(alone.sid), "read-only");
+    assert_eq!(data_of(&alone.call(reader, 1, GET, watch_body("/a", false)).1), "0");
+    let writer = alone.world.connect_as(alone.sid, None, Some(false));
+    assert!(is_closed(&alone.world, alone.sid, writer), "it has not agreed to what may be old");
+}

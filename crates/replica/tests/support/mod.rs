@@ -10,9 +10,10 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use tree::{ConnId, PrepSettings, Tree, TreeSettings};
 use wire::client::{ConnectRequest, ConnectResponse, Password, RequestHeader};
+use wire::election::{Notification, ServerState};
 use wire::quorum::{ForwardedRequest, PacketType, QuorumPacket};
 use wire::txn::TxnEntry;
-use wire::{Id, Millis, Reader, ServerId, SessionId, Writer, Xid, Zxid};
+use wire::{Epoch, Id, Millis, Reader, ServerId, SessionId, Writer, Xid, Zxid};
 use zab::quorum::Membership;
 use zab::{Epochs, LinkId, ObserverSettings, Proposal};
 
@@ -143,6 +144,7 @@ impl World {
     }
 
     /// Servers that serve reads when they have looked for a leader for so long.
+    /// Its servers believe each other about later configurations.
     pub fn with_read_only_mode(servers: i64, after_ms: i64) -> World {
         World::with(servers, Zxid::COUNTER_MAX, Some(after_ms), LocalSessions::Never)
     }
@@ -222,6 +224,7 @@ impl World {
             read_only_after_ms: self.read_only_after_ms,
             local_sessions: self.local_sessions,
             observers: ObserverSettings { masters: true, ..ObserverSettings::default() },
+            prep: PrepSettings { reconfig_enabled: self.read_only_after_ms.is_some(), ..PrepSettings::default() },
             ..settings(ServerId(sid), &self.membership)
         };
         let server = self.servers.get_mut(&ServerId(sid)).unwrap();
@@ -264,6 +267,21 @@ impl World {
         if server.replica.is_some() {
             server.inbox.push_back(input);
         }
+    }
+
+    /// A server gets a vote of another one that looks, and that goes by this configuration.
+    pub fn hear(&mut self, sid: i64, from: i64, config: &str) {
+        let notification = Notification {
+            state: ServerState::Looking,
+            leader: ServerId(from),
+            zxid: Zxid(0),
+            round: 1,
+            peer_epoch: Epoch(0),
+            version: Notification::VERSION,
+            config: Some(config.to_owned()),
+        };
+        self.input(ServerId(sid), Input::Vote { from: ServerId(from), notification });
+        self.drain();
     }
 
     /// Delivers everything that is under way, then lets `ms` pass in steps of the next deadline.
