@@ -146,8 +146,9 @@ pub fn choose(peer_last: Zxid, last_processed: Zxid, history: &History) -> SyncP
         return if peer_last.is_epoch_start() { SyncPlan::Snap } else { SyncPlan::Trunc { zxid: max, from: count } };
     }
     if peer_last < min {
-        // Who stands at the start of an epoch misses nothing before the epoch's first transaction.
-        let adjacent = min.counter() == 1 && min.epoch().start() == peer_last;
+        // Who stands at the start of an epoch misses nothing before the epoch's first transaction. That must be there to be sent: it
+        // is not where a snapshot ends with it.
+        let adjacent = count > 0 && min.counter() == 1 && min.epoch().start() == peer_last;
         return if adjacent { SyncPlan::Diff { zxid: max, from: 0 } } else { SyncPlan::Snap };
     }
     walk(peer_last, max, history)
@@ -201,6 +202,7 @@ mod tests {
         check(0x1_0000_0000, a3, &[a2, a3], SyncPlan::Snap);
         check(0x1_0000_0000, a3, &[a1, a2, a3], diff(a3, 0));
         check(a1, a3, &[], SyncPlan::Snap);
+        check(0x1_0000_0000, a1, &[], SyncPlan::Snap);
         check(a3, a1, &[], trunc(a1, 0));
     }
 }
