@@ -65,8 +65,18 @@ impl World {
         let last = checks.model.members();
         let proposed = proposed.iter().filter(|next| next.version > last.version);
         let mut needed: BTreeSet<ServerId> = proposed.flat_map(|next| next.servers.keys().copied()).collect();
-        for members in checks.model.pending_members().chain([last.clone()]) {
+        for members in checks.model.pending_members() {
             needed.extend(members.voters.iter().chain(&members.observers));
+        }
+        // Before a quorum of its voters goes by a configuration, they may need the servers of the one before to get there: what is
+        // in force may be known to the leader alone, and to be let go of.
+        let goes_by =
+            |sid: &ServerId, version| checks.model.server(*sid).members().is_some_and(|own| own.version >= version);
+        for members in checks.model.ensembles().iter().rev() {
+            needed.extend(members.voters.iter().chain(&members.observers));
+            if members.voters.iter().filter(|sid| goes_by(sid, members.version)).count() >= members.quorum() {
+                break;
+            }
         }
         needed
     }
