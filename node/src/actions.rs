@@ -5,21 +5,28 @@
 //! the disk) flushes the appends first.
 
 use crate::clients::{Clients, SharedClients};
+use crate::clock;
 use crate::disk::{DiskQueue, History, Job};
 use crate::election_conn::ElectionNet;
 use crate::exit;
+use crate::frames::LENGTH_BYTES;
 use crate::learner_conn::{LinkNet, Port};
 use crate::link::{Link, Queued};
+use crate::metrics::elections::Elections;
+use crate::metrics::histogram::Summary;
+use crate::metrics::instruments::Instruments;
 use crate::outbox::Attached;
 use crate::reconfig::Reconfig;
 use crate::shared::Shared;
 use replica::{Action, CloseReason, HandOverOutcome, Input};
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use tokio::sync::oneshot;
-use tree::ConnId;
-use wire::{ServerId, SessionId};
+use tree::{ConnId, Events, Tree};
+use wire::txn::{Txn, TxnEntry};
+use wire::{Millis, ServerId, SessionId, Zxid};
 use zab::{LinkId, Proposal};
 
 /// Whether the driver goes on.
@@ -49,6 +56,9 @@ pub struct Hands {
     /// The link on which a snapshot arrived that is not durable yet: once it is, what the log holds beyond it belongs to a
     /// history that was given up. Forgotten with the link, because then the core drops the snapshot too.
     snapshot_from: Option<LinkId>,
+    elections: Elections,
+    /// Where the acknowledgements of the learners behind links are counted.
+    acks: HashMap<LinkId, Arc<Summary>>,
 }
 
 /// The sockets between servers.
@@ -83,7 +93,48 @@ impl Hands {
             asked: BTreeMap::new(),
             questions: 0,
             snapshot_from: None,
+            elections: Elections::default(),
+            acks: HashMap::new(),
         }
+    }
+
+    /// A step begins.
+    pub fn note_step(&self) {
+        self.shared.instruments.core.step_began_us.store(clock::micros(), Relaxed);
+    }
+
+    /// So many requests of a client have come to the driver.
+    pub fn note_queued(&self, since_us: u64, requests: u64) {
+        self.shared.instruments.queued(since_us, requests);
+    }
+
+    /// A learner has acknowledged a transaction; `sid` says who it is.
+    pub fn note_ack(&mut self, link: LinkId, zxid: Zxid, sid: impl FnOnce() -> Option<ServerId>) {
+        let Instruments { times, core, .. } = &*self.shared.instruments;
+        let Some(us) = times.since_proposed(zxid, clock::micros()) else { return };
+        let acks = match self.acks.entry(link) {
+            Entry::Occupied(known) => Some(known.into_mut()),
+            Entry::Vacant(place) => sid().and_then(|sid| core.acks_of(sid)).map(|acks| place.insert(acks)),
+        };
+        if let Some(acks) = acks {
+            acks.add(us / 1000);
+        }
+    }
+
+    /// So many inputs were found when the driver looked.
+    pub fn note_batch(&self, inputs: usize) {
+        self.shared.instruments.found_queued(inputs);
+    }
+
+    /// The driver has come to something that was due at this time.
+    pub fn note_late(&self, deadline: Millis) {
+        let due_us = u64::try_from(deadline.0).unwrap_or(0).saturating_mul(1000);
+        self.shared.instruments.core.late.add(clock::micros().saturating_sub(due_us));
+    }
+
+    /// Whether the core looks for a leader now.
+    pub fn note_looking(&mut self, looks: bool) {
+        self.elections.looks(looks, &self.shared.instruments);
     }
 
     /// What the tasks share.
@@ -160,6 +211,7 @@ impl Hands {
 
     fn remove_link(&mut self, link: LinkId) -> Option<Arc<Link>> {
         self.snapshot_from.take_if(|from| *from == link);
+        self.acks.remove(&link);
         self.links.remove(&link)
     }
 
@@ -167,6 +219,7 @@ impl Hands {
     pub fn perform(&mut self, action: Action) -> Outcome {
         match action {
             Action::Reply { conn, frames, answered } => {
+                self.shared.instruments.requests.note_replies(frames.len(), answered);
                 self.clients.lock().with(conn, |conn| conn.outbox.replies(frames, answered));
             }
             Action::Connected { conn, session, timeout_ms, frame } => {
@@ -178,10 +231,17 @@ impl Hands {
             }
             Action::StartServing(role) => {
                 tracing::info!(?role, "serve clients");
+                self.elections.serves(role, &self.shared.instruments);
                 self.shared.serving.store(true, Relaxed);
             }
             Action::StopServing => self.stop_serving(),
-            Action::Append(proposal) => self.appends.push(proposal),
+            Action::Append(proposal) => {
+                let Instruments { times, core, .. } = &*self.shared.instruments;
+                let began_us = core.step_began_us.load(Relaxed);
+                let made_at = times.proposed(proposal.zxid, &proposal.bytes, began_us);
+                self.shared.instruments.received(made_at);
+                self.appends.push(proposal);
+            }
             Action::SaveEpochs(epochs) => self.disk_job(Job::SaveEpochs(epochs)),
             Action::Truncate { after } => self.disk_job(Job::Truncate { after }),
             Action::SaveSnapshot => {
@@ -256,6 +316,7 @@ impl Hands {
     fn stop_serving(&mut self) {
         tracing::info!("stop serving clients");
         self.shared.serving.store(false, Relaxed);
+        self.elections.is_silent(&self.shared.instruments);
         self.clients.lock().close_all(CloseReason::NotServing);
     }
 
@@ -288,19 +349,51 @@ fn new_link(links: &mut HashMap<LinkId, Arc<Link>>, id: LinkId) -> Arc<Link> {
 }
 
 /// Where the core delivers watch events while it holds the tree for writing.
-pub struct Sink(pub SharedClients);
+pub struct Sink {
+    /// The connections.
+    pub clients: SharedClients,
+    /// What is measured.
+    pub instruments: Arc<Instruments>,
+}
+
+impl Sink {
+    /// One whose figures nobody looks at.
+    #[must_use]
+    pub fn unmeasured(clients: SharedClients) -> Sink {
+        Sink { clients, instruments: Arc::default() }
+    }
+}
 
 impl replica::EventSink for Sink {
+    fn applied(&mut self, entry: &TxnEntry, _tree: &Tree) {
+        let clients = &self.instruments.clients;
+        self.instruments.applied(entry.header.zxid);
+        self.instruments.propagated(entry.header.time);
+        match entry.txn {
+            Txn::CreateSession { .. } => clients.sessions_created.fetch_add(1, Relaxed),
+            Txn::CloseSession { .. } => clients.sessions_closed.fetch_add(1, Relaxed),
+            _ => 0,
+        };
+    }
+
+    fn fired(&mut self, events: &Events) {
+        self.instruments.clients.note_events(events);
+    }
+
     fn deliver(&mut self, conn: ConnId, frame: &bytes::Bytes) {
-        self.0.lock().with(conn, |conn| conn.outbox.event(frame));
+        let clients = &self.instruments.clients;
+        clients.watch_events.fetch_add(1, Relaxed);
+        clients.watch_bytes.fetch_add(frame.len().saturating_sub(LENGTH_BYTES) as u64, Relaxed);
+        self.clients.lock().with(conn, |conn| conn.outbox.event(frame));
     }
 
     fn reply(&mut self, conn: ConnId, frames: bytes::BytesMut, answered: usize) {
-        self.0.lock().with(conn, |conn| conn.outbox.replies(frames, answered));
+        self.instruments.requests.note_replies(frames.len(), answered);
+        self.clients.lock().with(conn, |conn| conn.outbox.replies(frames, answered));
     }
 
     fn left(&mut self) {
-        self.0.lock().close_all(CloseReason::NotServing);
+        self.clients.lock().close_all(CloseReason::NotServing);
     }
 }
 

@@ -8,10 +8,12 @@
 //! The hot path is `ClientTask::serve`: read, answer every complete frame in the buffer ([`crate::requests`]), write once.
 //! It takes no lock but the tree's read lock and the connection's own, starts no task and allocates nothing per read.
 
+use crate::clock;
 use crate::connection::Conn;
 use crate::four_letter;
 use crate::frames::{self, Front, LENGTH_BYTES};
 use crate::limits::{BUFFER_BYTES_KEPT, CLIENT_READ_BYTES_MAX, CLIENT_READ_BYTES_MIN, CLOSE_FLUSH};
+use crate::metrics::instruments::{Closed, Phase};
 use crate::outbox::{End, Wanted};
 use crate::requests::{Fault, Requests};
 use crate::shared::{ClientInput, Shared};
@@ -58,6 +60,22 @@ enum Ending {
     Stopping,
 }
 
+impl Ending {
+    /// What it is counted as.
+    fn kind(&self) -> Closed {
+        match self {
+            Ending::Gone => Closed::Client,
+            Ending::Socket(_) => Closed::Socket,
+            Ending::Ordered(End::Overflow) => Closed::NotReading,
+            Ending::Ordered(End::Close(CloseReason::NotServing | CloseReason::NotReadOnlyClient))
+            | Ending::NotServing => Closed::NotServing,
+            Ending::Ordered(End::Close(_)) | Ending::Answered | Ending::Stopping => Closed::Ended,
+            Ending::Fault(_) => Closed::BadRequest,
+            Ending::Sessionless => Closed::NoSession,
+        }
+    }
+}
+
 /// What woke a connection's task.
 enum Event {
     /// This many bytes were read.
@@ -75,6 +93,8 @@ pub struct ClientTask {
     output: BytesMut,
     read_bytes: usize,
     end: Option<End>,
+    /// Replies of the driver that are in `output`: how many, and when the oldest was made, monotonic µs.
+    unflushed: (u64, u64),
 }
 
 impl ClientTask {
@@ -88,12 +108,15 @@ impl ClientTask {
             output: BytesMut::new(),
             read_bytes: CLIENT_READ_BYTES_MIN,
             end: None,
+            unflushed: (0, 0),
         };
+        task.shared.instruments.clients.opened.fetch_add(1, Relaxed);
         let ending = match task.live().await {
             Ok(never) => match never {},
             Err(ending) => ending,
         };
         task.log(&ending);
+        task.shared.instruments.clients.note_closed(ending.kind());
         if !matches!(ending, Ending::Gone | Ending::Socket(_) | Ending::Ordered(End::Overflow)) {
             task.finish().await;
         }
@@ -211,7 +234,8 @@ impl ClientTask {
             if self.output.is_empty() {
                 let collected = self.conn.outbox.collect(&mut self.output);
                 requests.note_sent(collected.packets);
-                requests.note_answered(collected.answered);
+                let answered = requests.note_answered(collected.answered);
+                self.unflushed = (answered, collected.replied_us);
                 self.end = collected.end;
             }
             if let Some(end) = self.end {
@@ -257,13 +281,25 @@ impl ClientTask {
         while !self.output.is_empty() {
             match self.stream.try_write(&self.output) {
                 Ok(0) => return Err(Ending::Gone),
-                Ok(written) => self.output.advance(written),
+                Ok(written) => {
+                    self.shared.instruments.requests.bytes_sent.fetch_add(written as u64, Relaxed);
+                    self.output.advance(written);
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 Err(error) => return Err(error.into()),
             }
         }
         self.output.clear();
+        self.note_flushed();
         Ok(())
+    }
+
+    /// The socket has taken everything.
+    fn note_flushed(&mut self) {
+        let (replies, replied_us) = std::mem::take(&mut self.unflushed);
+        if replies > 0 && replied_us > 0 {
+            self.shared.instruments.phase(Phase::Reply, clock::micros().saturating_sub(replied_us), replies);
+        }
     }
 
     /// Sleeps until the outbox has news, the socket takes bytes (`want_write`) or brings some (`may_read`).

@@ -1,5 +1,6 @@
 //! The driver's side of the clients: whom to append to, whom to wake at the end of the batch.
 
+use crate::clock;
 use crate::connection::Conn;
 use crate::outbox::{Attached, Wake};
 use crate::shared::ClientInput;
@@ -7,6 +8,7 @@ use parking_lot::Mutex;
 use replica::{CloseReason, Input};
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use tree::ConnId;
 use wire::SessionId;
 
@@ -84,7 +86,10 @@ impl Clients {
                 clients.lock().add(conn);
                 step(Input::Connect { conn: id, request, identities });
             }
-            ClientInput::Requests { conn, session, identities, requests } => {
+            ClientInput::Requests { conn, session, identities, requests, since_us: _ } => {
+                if let Some(client) = clients.lock().conns.get(&conn) {
+                    client.conn.stats.taken_us.store(clock::micros(), Relaxed);
+                }
                 for (header, body) in requests {
                     step(Input::Request { conn, session, header, body, identities: identities.clone() });
                 }

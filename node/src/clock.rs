@@ -18,6 +18,12 @@ pub fn mono() -> Millis {
     Millis(i64::try_from(start().elapsed().as_millis()).unwrap_or(i64::MAX))
 }
 
+/// Monotonic microseconds since the start of the process, never 0: for measuring.
+#[must_use]
+pub fn micros() -> u64 {
+    u64::try_from(start().elapsed().as_micros()).unwrap_or(u64::MAX).max(1)
+}
+
 /// Milliseconds since 1970; 0 for a clock set before that.
 #[must_use]
 pub fn wall() -> Millis {

@@ -84,6 +84,8 @@ pub struct ConnStats {
     pub sent: AtomicU64,
     /// Requests in the driver.
     pub outstanding: AtomicU64,
+    /// When the driver took requests last, monotonic µs.
+    pub taken_us: AtomicU64,
     /// The opcode answered last; 0 where there was none.
     pub last_opcode: AtomicI32,
     /// The request number answered last; -1 where there was none. Pings and their like do not count.
@@ -102,6 +104,7 @@ impl Default for ConnStats {
             received: AtomicU64::new(0),
             sent: AtomicU64::new(0),
             outstanding: AtomicU64::new(0),
+            taken_us: AtomicU64::new(0),
             last_opcode: AtomicI32::new(0),
             last_cxid: AtomicI64::new(-1),
             last_zxid: AtomicI64::new(-1),

@@ -12,6 +12,7 @@ pub use crate::disk_work::History;
 use crate::exit;
 use crate::inbox::Internal;
 use crate::limits::DISK_FULL_PAUSE;
+use crate::metrics::instruments::Phase;
 use crate::recovery::Recovery;
 use crate::shared::DiskStats;
 use crate::snapshots::{SnapshotError, Snapshots};
@@ -60,6 +61,7 @@ impl DiskQueue {
         if let Job::Append(proposals) = &job {
             let bytes: usize = proposals.iter().map(|proposal| proposal.bytes.len()).sum();
             self.stats.queued_bytes.fetch_add(bytes as u64, Relaxed);
+            self.stats.instruments.disk.queued.fetch_add(proposals.len() as u64, Relaxed);
         }
         if self.jobs.send(job).is_err() {
             exit::halt(exit::UNEXPECTED, "the disk thread has ended");
@@ -74,6 +76,8 @@ pub struct Disk {
     stats: Arc<DiskStats>,
     slow_sync: Duration,
     unsynced_bytes: u64,
+    /// The transactions behind the last sync, with the times at which they were proposed.
+    unsynced: Vec<Zxid>,
 }
 
 impl Disk {
@@ -89,7 +93,7 @@ impl Disk {
         slow_sync: Duration,
     ) -> Disk {
         let work = DiskWork::new(log, recovery, snapshots, epochs);
-        Disk { work, results, stats, slow_sync, unsynced_bytes: 0 }
+        Disk { work, results, stats, slow_sync, unsynced_bytes: 0, unsynced: Vec::new() }
     }
 
     /// Starts the thread.
@@ -145,10 +149,49 @@ impl Disk {
     }
 
     fn append(&mut self, proposals: &[Proposal]) {
+        let disk = &self.stats.instruments.disk;
+        let waiting = disk.queued.load(Relaxed).saturating_sub(disk.taken.load(Relaxed));
+        disk.taken.fetch_add(proposals.len() as u64, Relaxed);
+        disk.queue_size.add(waiting);
         for proposal in proposals {
             self.unsynced_bytes += proposal.bytes.len() as u64;
             if let Err(error) = self.work.append(proposal) {
                 exit::halt(exit::UNEXPECTED, &format!("append {} to the log: {error}", proposal.zxid));
+            }
+        }
+        self.note_appended(proposals);
+    }
+
+    fn note_appended(&mut self, proposals: &[Proposal]) {
+        let (now_us, instruments) = (clock::micros(), &self.stats.instruments);
+        for Proposal { zxid, bytes } in proposals {
+            instruments.disk.appended_bytes.fetch_add(bytes.len() as u64, Relaxed);
+            if let Some(us) = instruments.times.written(*zxid, now_us) {
+                instruments.phase(Phase::LogAppend, us, 1);
+                instruments.disk.queue_ms.add(us / 1000);
+            }
+            self.unsynced.push(*zxid);
+        }
+    }
+
+    fn note_synced(&mut self, took: Duration) {
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        self.stats.syncs.fetch_add(1, Relaxed);
+        self.stats.sync_total_us.fetch_add(micros, Relaxed);
+        self.stats.sync_max_us.fetch_max(micros, Relaxed);
+        self.stats.queued_bytes.fetch_sub(std::mem::take(&mut self.unsynced_bytes), Relaxed);
+        let (now_us, instruments) = (clock::micros(), &self.stats.instruments);
+        let disk = &instruments.disk;
+        disk.fsync.add(micros);
+        disk.fsync_ms.add(micros / 1000);
+        disk.batch.add(self.unsynced.len() as u64);
+        disk.batch_size.add(self.unsynced.len() as u64);
+        for zxid in self.unsynced.drain(..) {
+            if let Some((waited_us, us, made_at)) = instruments.times.synced(zxid, now_us) {
+                instruments.phase(Phase::Fsync, us, 1);
+                disk.queue_and_flush_ms.add((waited_us + us) / 1000);
+                let since_ms = clock::wall().since(made_at);
+                instruments.core.ack_creation_ms.add(u64::try_from(since_ms).unwrap_or(0));
             }
         }
     }
@@ -160,16 +203,12 @@ impl Disk {
         let work = &mut self.work;
         // Only the attempt that succeeds counts: waiting for room is no slow disk.
         let mut started = Instant::now();
-        let upto = insist("sync the log", || {
+        let upto = insist(&self.stats, "sync the log", || {
             started = Instant::now();
             work.sync()
         });
         let took = started.elapsed();
-        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        self.stats.syncs.fetch_add(1, Relaxed);
-        self.stats.sync_total_us.fetch_add(micros, Relaxed);
-        self.stats.sync_max_us.fetch_max(micros, Relaxed);
-        self.stats.queued_bytes.fetch_sub(std::mem::take(&mut self.unsynced_bytes), Relaxed);
+        self.note_synced(took);
         if took >= self.slow_sync {
             tracing::warn!(ms = took.as_millis(), %upto, "syncing the log took long; this slows down every write");
         }
@@ -177,7 +216,8 @@ impl Disk {
     }
 
     fn save_epochs(&mut self, epochs: Epochs) {
-        insist("save the epochs", || self.work.save_epochs(epochs));
+        let stats = self.stats.clone();
+        insist(&stats, "save the epochs", || self.work.save_epochs(epochs));
         self.report(Input::EpochsSaved(epochs));
     }
 
@@ -199,7 +239,8 @@ impl Disk {
 
     fn save_snapshot(&mut self, history: History) {
         let snapshots = self.work.snapshots().clone();
-        let zxid = insist("save a snapshot", || {
+        let stats = self.stats.clone();
+        let zxid = insist(&stats, "save a snapshot", || {
             loop {
                 match snapshots.write() {
                     Ok(zxid) => return Ok(zxid),
@@ -208,18 +249,20 @@ impl Disk {
                 }
             }
         });
-        insist("discard the log of a history that was given up", || self.work.snapshot_saved(zxid, history));
+        insist(&stats, "discard the log of a history that was given up", || self.work.snapshot_saved(zxid, history));
         self.report(Input::SnapshotSaved);
     }
 }
 
 /// Does something that must be done: waits while the disk is full, ends the process on any other error.
-fn insist<T>(what: &str, mut attempt: impl FnMut() -> store::Result<T>) -> T {
+fn insist<T>(stats: &DiskStats, what: &str, mut attempt: impl FnMut() -> store::Result<T>) -> T {
+    let is_full = &stats.instruments.disk.is_full;
     let mut warned = false;
     loop {
         match attempt() {
             Ok(done) => {
                 if warned {
+                    is_full.store(false, Relaxed);
                     tracing::info!("{what}: there is room again");
                 }
                 return done;
@@ -229,6 +272,7 @@ fn insist<T>(what: &str, mut attempt: impl FnMut() -> store::Result<T>) -> T {
                     tracing::warn!("{what}: {}; writes wait until there is room", exit::one_line(&error));
                 }
                 warned = true;
+                is_full.store(true, Relaxed);
                 std::thread::sleep(DISK_FULL_PAUSE);
             }
             Err(error) => exit::halt(exit::UNEXPECTED, &format!("{what}: {error}")),

@@ -16,6 +16,7 @@ use replica::{Action, Input, Replica};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use wire::Millis;
+use wire::quorum::PacketType;
 
 /// The driver.
 pub struct Driver {
@@ -114,6 +115,7 @@ impl Driver {
     }
 
     fn batch(&mut self, internal: &mut Vec<Internal>, clients: &mut Vec<ClientInput>) {
+        self.hands.note_batch(clients.len());
         for item in internal.drain(..) {
             self.take_internal(item);
         }
@@ -132,6 +134,9 @@ impl Driver {
             Internal::Input(input) => self.step(input),
             Internal::Packets(link, packets) => {
                 for packet in packets {
+                    if packet.kind == PacketType::Ack {
+                        self.hands.note_ack(link, packet.zxid, || self.replica.learner_sid(link));
+                    }
                     // A link that the core has closed is silent from then on.
                     if self.hands.has_link(link) {
                         self.step(Input::Packet { link, packet });
@@ -174,6 +179,9 @@ impl Driver {
     }
 
     fn take_client(&mut self, item: ClientInput) {
+        if let ClientInput::Requests { requests, since_us, .. } = &item {
+            self.hands.note_queued(*since_us, requests.len() as u64);
+        }
         let clients = self.hands.clients();
         Clients::take_in(&clients, item, |input| self.step(input));
     }
@@ -181,7 +189,8 @@ impl Driver {
     /// Sweeps for active sessions and tells the core the time, where it is due.
     fn take_time(&mut self) {
         let now = clock::mono();
-        let due = self.replica.next_deadline().is_some_and(|deadline| deadline <= now);
+        let deadline = self.replica.next_deadline().filter(|deadline| *deadline <= now);
+        let due = deadline.is_some();
         if due || self.swept.elapsed() >= self.sweep_every {
             self.swept = Instant::now();
             let touched = self.hands.take_touched();
@@ -189,7 +198,11 @@ impl Driver {
                 self.step(Input::Touched(touched));
             }
         }
-        if due {
+        if let Some(deadline) = deadline {
+            // What is due at once is not late.
+            if deadline.0 > 0 {
+                self.hands.note_late(deadline);
+            }
             if let Some(delivered) = self.hands.votes_delivered() {
                 self.step(Input::VotesDelivered(delivered));
             }
@@ -198,6 +211,7 @@ impl Driver {
     }
 
     fn step(&mut self, input: Input) {
+        self.hands.note_step();
         self.replica.step(clock::now(), input, &mut self.actions);
         self.perform();
     }
@@ -211,6 +225,7 @@ impl Driver {
     }
 
     fn end_batch(&mut self) {
+        self.hands.note_looking(self.replica.is_looking());
         self.hands.end_batch();
         let now = clock::mono();
         if now.since(self.published) >= self.status_pause_ms {

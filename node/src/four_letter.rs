@@ -7,7 +7,7 @@ mod figures;
 pub mod text;
 pub mod word;
 
-pub(crate) use figures::metrics;
+pub(crate) use figures::values;
 pub use figures::version;
 
 use crate::shared::Shared;

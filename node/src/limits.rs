@@ -37,6 +37,9 @@ pub const SNAPSHOT_CHUNK_BYTES: usize = 256 << 10;
 /// How often memory is measured, where it has a limit.
 pub const MEMORY_EVERY: Duration = Duration::from_millis(250);
 
+/// How old the figures of the process may be that are published, ms.
+pub const PROCESS_FIGURES_MS: u64 = 2000;
+
 /// Connections to the metrics port at one time.
 pub const METRICS_CONNECTIONS_MAX: usize = 32;
 /// How long one of them may last, requests and pauses together.

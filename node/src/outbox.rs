@@ -4,6 +4,7 @@
 //! reply that shows the change (I9) and replies in request order (I7). Appending never blocks and never wakes by itself
 //! where the tree may be locked: the driver wakes each connection once, at the end of a batch.
 
+use crate::clock;
 use bytes::BytesMut;
 use parking_lot::Mutex;
 use replica::CloseReason;
@@ -40,6 +41,8 @@ pub struct Collected {
     pub answered: u64,
     /// Packets (replies and events) moved by this call.
     pub packets: u64,
+    /// When the oldest of the replies moved by this call was appended, monotonic µs; 0 where there is none.
+    pub replied_us: u64,
 }
 
 /// What a connection's task waits for.
@@ -65,6 +68,7 @@ struct State {
     bytes: BytesMut,
     packets: u64,
     answered: u64,
+    replied_us: u64,
     attached: Option<Attached>,
     end: Option<End>,
     news: bool,
@@ -119,6 +123,9 @@ impl Outbox {
             state.append(&frames, packets);
         }
         state.answered += packets;
+        if state.replied_us == 0 {
+            state.replied_us = clock::micros();
+        }
         state.tell()
     }
 
@@ -160,6 +167,7 @@ impl Outbox {
         let mut state = self.state.lock();
         state.news = false;
         let packets = std::mem::take(&mut state.packets);
+        let replied_us = std::mem::take(&mut state.replied_us);
         if !state.bytes.is_empty() {
             if output.is_empty() {
                 std::mem::swap(output, &mut state.bytes);
@@ -168,7 +176,7 @@ impl Outbox {
                 state.bytes.clear();
             }
         }
-        Collected { attached: state.attached, end: state.end, answered: state.answered, packets }
+        Collected { attached: state.attached, end: state.end, answered: state.answered, packets, replied_us }
     }
 
     /// Whether there is something new, else registers the task to be woken for it.

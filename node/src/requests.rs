@@ -9,6 +9,8 @@ use crate::clock;
 use crate::connection::Conn;
 use crate::frames::{self, BadLength, Front, LENGTH_BYTES};
 use crate::limits::{IDENTITIES_BYTES_MAX, IDENTITIES_PER_CONNECTION_MAX, OUTPUT_BYTES_SOFT_MAX};
+use crate::metrics::instruments::{OPERATIONS, operation_index};
+use crate::metrics::slow::Sighting;
 use crate::shared::{ClientInput, Shared};
 use bytes::{Buf, Bytes, BytesMut};
 use replica::Identities;
@@ -79,10 +81,43 @@ impl Class {
 struct InFlight {
     /// The connection's count of sent requests with the last of them.
     upto: u64,
-    count: u64,
+    /// How many of them are writes.
+    writes: u64,
+    /// How many are something else: reads that wait for a write, syncs.
+    others: u64,
     bytes: usize,
-    since: Millis,
+    since_us: u64,
     last: RequestHeader,
+    /// What follows the header of the last.
+    last_body: Bytes,
+}
+
+/// Sizes of the replies of one batch of reads, bytes without their lengths; the total with them.
+#[derive(Default)]
+struct ReplySizes {
+    last: usize,
+    min: usize,
+    max: usize,
+    total: usize,
+}
+
+impl ReplySizes {
+    fn note(&mut self, bytes: usize) {
+        self.last = bytes.saturating_sub(LENGTH_BYTES);
+        self.min = if self.total == 0 { self.last } else { self.min.min(self.last) };
+        self.max = self.max.max(self.last);
+        self.total += bytes;
+    }
+}
+
+/// Requests that were answered together, after a long time.
+struct Slow {
+    arrived_us: u64,
+    taken_us: u64,
+    now_us: u64,
+    requests: u64,
+    /// Of the last of them.
+    header: RequestHeader,
 }
 
 /// The requests of one connection that has a session.
@@ -141,23 +176,51 @@ impl Requests {
         self.sent != self.answered
     }
 
-    /// Notes how many requests the driver has answered, as the outbox told.
-    pub fn note_answered(&mut self, answered: u64) {
+    /// Notes how many requests the driver has answered, as the outbox told. Answers how many that are since the last time.
+    pub fn note_answered(&mut self, answered: u64) -> u64 {
         if answered == self.answered {
-            return;
+            return 0;
         }
         assert!(answered <= self.sent, "connection {:?}: {answered} answers to {} requests", self.conn.id, self.sent);
-        self.answered = answered;
-        let now = clock::mono();
+        let news = answered.saturating_sub(std::mem::replace(&mut self.answered, answered));
+        let (now, now_us) = (clock::mono(), clock::micros());
         while let Some(batch) = self.in_flight.pop_front_if(|batch| batch.upto <= answered) {
             self.in_flight_bytes -= batch.bytes;
             self.shared.count_request_bytes_done(batch.bytes);
-            let ms = now.since(batch.since);
-            self.conn.stats.latency.add(ms, batch.count);
-            self.shared.stats.latency.add(ms, batch.count);
+            let us = now_us.saturating_sub(batch.since_us);
+            let (ms, count) = ((us / 1000) as i64, batch.writes + batch.others);
+            self.conn.stats.latency.add(ms, count);
+            self.shared.stats.latency.add(ms, count);
+            self.shared.instruments.answered(us, batch.writes, batch.others);
             self.note_reply(batch.last, now);
+            if us >= self.shared.slow_operation_us {
+                let taken_us = self.conn.stats.taken_us.load(Relaxed);
+                let (arrived_us, header) = (batch.since_us, batch.last);
+                let slow = Slow { arrived_us, taken_us, now_us, requests: count, header };
+                self.note_slow(&slow, &batch.last_body);
+            }
         }
         self.conn.stats.outstanding.store(self.sent - self.answered, Relaxed);
+        news
+    }
+
+    /// Keeps what is known of requests that took long.
+    fn note_slow(&self, slow: &Slow, body: &[u8]) {
+        let (header, instruments) = (slow.header, &self.shared.instruments);
+        let is_write = OpCode::from_i32(header.opcode).is_some_and(OpCode::is_write);
+        instruments.slow.note(&Sighting {
+            arrived_us: slow.arrived_us,
+            taken_us: slow.taken_us,
+            replied_us: slow.now_us,
+            at: clock::wall(),
+            opcode: header.opcode,
+            body,
+            requests: slow.requests,
+            session: self.session,
+            client: self.conn.peer,
+            xid: header.xid,
+            txn: if is_write { instruments.times.of_request(self.session, header.xid) } else { None },
+        });
     }
 
     fn note_reply(&self, header: RequestHeader, now: Millis) {
@@ -232,20 +295,29 @@ impl Requests {
 
     /// What is to be handed to the driver, if anything.
     pub fn take_pending(&mut self) -> Option<ClientInput> {
-        let last = self.pending.last()?.0;
+        let (last, last_body) = self.pending.last()?.clone();
         let requests = std::mem::take(&mut self.pending);
         let bytes = std::mem::take(&mut self.pending_bytes);
-        let since = clock::mono();
+        let since_us = clock::micros();
+        let (mut writes, mut by_operation) = (0, [0; OPERATIONS.len()]);
+        for (header, _) in &requests {
+            let opcode = OpCode::from_i32(header.opcode);
+            by_operation[operation_index(opcode)] += 1;
+            writes += u64::from(opcode.is_some_and(OpCode::is_write));
+        }
+        self.count_operations(&by_operation);
+        let others = requests.len() as u64 - writes;
         self.in_flight_bytes += bytes;
-        self.in_flight.push_back(InFlight { upto: self.sent, count: requests.len() as u64, bytes, since, last });
+        self.in_flight.push_back(InFlight { upto: self.sent, writes, others, bytes, since_us, last, last_body });
         self.conn.stats.outstanding.store(self.sent - self.answered, Relaxed);
         let identities = self.identities.clone();
-        Some(ClientInput::Requests { conn: self.conn.id, session: self.session, identities, requests })
+        Some(ClientInput::Requests { conn: self.conn.id, session: self.session, identities, requests, since_us })
     }
 
     /// Answers the reads at the front of `input`, at least one, under one guard. Answers how many.
     fn answer_reads(&mut self, input: &mut BytesMut, output: &mut BytesMut) -> Result<u64, Fault> {
         self.conn.touch();
+        let began_us = clock::micros();
         let shared = self.shared.clone();
         let tree = shared.tree.read();
         let collected = self.conn.outbox.collect(output);
@@ -258,8 +330,10 @@ impl Requests {
         let (conn, skip_acl) = (self.conn.id, shared.skip_acl);
         let context = ReadContext { conn, session: self.session, identities: &self.identities, skip_acl };
         let (mut answered, mut events, mut last) = (0, 0, None);
+        let mut by_operation = [0; OPERATIONS.len()];
+        let (mut consumed, mut sizes) = (0, ReplySizes::default());
         let result = loop {
-            let (header, bytes) = match self.front(input) {
+            let (header, bytes) = match self.front(&input[consumed..]) {
                 Ok(Some(front)) => front,
                 Ok(None) => break Ok(()),
                 Err(fault) => break Err(fault),
@@ -268,23 +342,47 @@ impl Requests {
             if answered > 0 && output.len() >= OUTPUT_BYTES_SOFT_MAX {
                 break Ok(());
             }
-            let body = &input[LENGTH_BYTES + RequestHeader::BYTES..bytes];
-            let outcome = tree.read(opcode, header.xid, body, &context, output);
-            input.advance(bytes);
+            let body = consumed + LENGTH_BYTES + RequestHeader::BYTES..consumed + bytes;
+            let before = output.len();
+            let outcome = tree.read(opcode, header.xid, &input[body.clone()], &context, output);
+            sizes.note(output.len() - before);
+            consumed += bytes;
             answered += 1;
+            by_operation[operation_index(Some(opcode))] += 1;
             events += outcome.events as u64;
-            last = Some(header);
+            last = Some((header, body));
         };
         let zxid = tree.last_zxid();
         drop(tree);
         let now = clock::mono();
         self.note_sent(answered + events);
-        if let Some(header) = last {
+        if let Some((header, body)) = last {
             self.conn.stats.answered(header.opcode, header.xid, zxid, now);
-            self.conn.stats.latency.add(0, answered);
-            self.shared.stats.latency.add(0, answered);
+            let now_us = clock::micros();
+            let us = now_us.saturating_sub(began_us);
+            let ms = (us / 1000) as i64;
+            self.conn.stats.latency.add(ms, answered);
+            self.shared.stats.latency.add(ms, answered);
+            self.shared.instruments.answered(us, 0, answered);
+            self.count_operations(&by_operation);
+            let ReplySizes { last, min, max, total } = sizes;
+            self.shared.instruments.requests.response_size.note(last, min, max);
+            self.shared.instruments.requests.note_replies(total, answered as usize);
+            if us >= self.shared.slow_operation_us {
+                let batch = Slow { arrived_us: began_us, taken_us: 0, now_us, requests: answered, header };
+                self.note_slow(&batch, &input[body]);
+            }
         }
+        input.advance(consumed);
         result.map(|()| answered)
+    }
+
+    /// Counts requests by what they ask for.
+    fn count_operations(&self, by_operation: &[u64; OPERATIONS.len()]) {
+        let counters = &self.shared.instruments.requests.by_operation;
+        for (counter, count) in counters.iter().zip(by_operation).filter(|(_, count)| **count > 0) {
+            counter.fetch_add(*count, Relaxed);
+        }
     }
 
     /// Counts packets that were put into the output.

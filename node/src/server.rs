@@ -71,6 +71,8 @@ async fn serve(mut config: Config, cgroups: Cgroups, started: Instant) -> Result
     let recovery = recovery(&config, &bounds);
     let recovered = recovery.run(clock::wall()).map_err(unusable)?;
     report(&recovered, started);
+    let recovery_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let recovered_txns = recovered.found.entries;
     let Recovered { tree, history, found } = recovered;
     let epochs = match config.mode {
         Mode::Standalone => zab::Epochs::default(),
@@ -81,6 +83,10 @@ async fn serve(mut config: Config, cgroups: Cgroups, started: Instant) -> Result
     let (clients, client_inputs) = mpsc::channel(CLIENT_INPUTS_MAX);
     let mut shared = Shared::new(config.clone(), tree.clone(), clients);
     shared.bounds = bounds;
+    shared.instruments.disk.recovery_ms.add(recovery_ms);
+    if recovered_txns > 0 {
+        shared.instruments.disk.recovered_txns.add(recovered_txns);
+    }
     let shared = Arc::new(shared);
 
     let disk = start_disk(&shared, &recovery, &internal, epochs, found.last)?;
@@ -101,7 +107,8 @@ async fn serve(mut config: Config, cgroups: Cgroups, started: Instant) -> Result
         is_new_ensemble: found.origin == Origin::Initialized || !config.settings.db_autocreate,
     };
     let sink_clients = shared_clients();
-    let replica = Replica::new(settings::replica(&config), tree, core, Box::new(Sink(sink_clients.clone())));
+    let sink = Sink { clients: sink_clients.clone(), instruments: shared.instruments.clone() };
+    let replica = Replica::new(settings::replica(&config), tree, core, Box::new(sink));
     let hands = Hands::new(shared.clone(), sink_clients, disk.clone(), peers);
     let tick = Duration::from_millis(config.settings.tick_time_ms.unsigned_abs());
     if let Some(gauge) = gauge {

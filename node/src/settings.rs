@@ -99,6 +99,15 @@ pub fn retention(config: &Config) -> Option<(usize, Duration)> {
     Some((count(config.settings.snap_retain_count), Duration::from_secs(hours.saturating_mul(3600))))
 }
 
+/// From how long on an operation of a client is kept as slow, µs.
+#[must_use]
+pub fn slow_operation_us(config: &Config) -> u64 {
+    match u64::try_from(config.settings.slow_operation_threshold_ms) {
+        Ok(ms) if ms > 0 => ms.saturating_mul(1000),
+        _ => u64::MAX,
+    }
+}
+
 /// How the log is written.
 #[must_use]
 pub fn log(config: &Config) -> LogSettings {

@@ -5,6 +5,7 @@ use crate::clock;
 use crate::config::Config;
 use crate::connection::{Conn, Latency, Registry};
 use crate::memory::{Bounds, MemoryStats};
+use crate::metrics::instruments::Instruments;
 use crate::settings;
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
@@ -41,6 +42,8 @@ pub enum ClientInput {
         identities: Identities,
         /// Header and body of each.
         requests: Vec<(RequestHeader, Bytes)>,
+        /// When they arrived, monotonic µs.
+        since_us: u64,
     },
     /// The connection is gone.
     Gone(ConnId),
@@ -112,6 +115,8 @@ pub struct DiskStats {
     pub last_snapshot_zxid: AtomicI64,
     /// When it was complete, wall clock ms; 0 where there was none.
     pub last_snapshot_at: AtomicI64,
+    /// What is measured, of the disk and of everything else.
+    pub instruments: Arc<Instruments>,
 }
 
 /// Everything shared.
@@ -127,6 +132,10 @@ pub struct Shared {
     pub stats: ServerStats,
     /// Figures of the disk.
     pub disk: Arc<DiskStats>,
+    /// What is measured.
+    pub instruments: Arc<Instruments>,
+    /// From how long on an operation is kept as slow, µs.
+    pub slow_operation_us: u64,
     /// Bounds of client connections.
     pub client: ClientLimits,
     /// The driver's queue for clients.
@@ -155,12 +164,15 @@ impl Shared {
     /// Joins the parts.
     #[must_use]
     pub fn new(config: Arc<Config>, tree: SharedTree, clients: mpsc::Sender<ClientInput>) -> Shared {
+        let disk: Arc<DiskStats> = Arc::default();
         Shared {
             tree,
             serving: AtomicBool::new(false),
             registry: Registry::default(),
             stats: ServerStats::default(),
-            disk: Arc::default(),
+            instruments: disk.instruments.clone(),
+            disk,
+            slow_operation_us: settings::slow_operation_us(&config),
             client: settings::clients(&config),
             clients,
             auth: settings::auth(&config),

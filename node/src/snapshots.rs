@@ -97,11 +97,15 @@ impl Snapshots {
     /// As [`Self::write`], unless the log was cut since there were `cuts` cuts.
     fn write_unless_cut(self: &Arc<Self>, cuts: u64) -> Result<Zxid, SnapshotError> {
         let _alone = self.writing.lock();
-        let started = clock::mono();
+        let started_us = clock::micros();
         let mut job = self.begin(cuts, SNAPSHOT_CHUNK_BYTES)?;
         loop {
             if let Some(bytes) = job.step()? {
-                tracing::info!(zxid = %job.zxid(), bytes, ms = clock::mono().since(started), "wrote a snapshot");
+                let (took_us, disk) = (clock::micros().saturating_sub(started_us), &self.stats.instruments.disk);
+                disk.snapshot.add(took_us);
+                disk.snapshot_ms.add(took_us / 1000);
+                disk.snapshot_bytes.store(bytes, Relaxed);
+                tracing::info!(zxid = %job.zxid(), bytes, ms = took_us / 1000, "wrote a snapshot");
                 return Ok(job.zxid());
             }
         }
@@ -171,7 +175,10 @@ impl Snapshots {
                 Ok(_) => self.purge(),
                 Err(SnapshotError::Replaced(reason)) => tracing::info!("give up a snapshot: {reason}"),
                 // The log still holds everything: it is tried again at the next trigger.
-                Err(SnapshotError::Store(error)) if error.is_no_space() => tracing::warn!("write a snapshot: {error}"),
+                Err(SnapshotError::Store(error)) if error.is_no_space() => {
+                    self.stats.instruments.disk.snapshot_errors.fetch_add(1, Relaxed);
+                    tracing::warn!("write a snapshot: {error}");
+                }
                 Err(error) => exit::halt(exit::SNAPSHOT, &format!("write a snapshot: {error}")),
             }
             self.running.store(false, Release);

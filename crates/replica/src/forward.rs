@@ -82,6 +82,7 @@ impl Replica {
         let ForwardedRequest { session, cxid, opcode, body } = ForwardedRequest::decode(&data)?;
         let identities = packet.identities.unwrap_or_default();
         let cxid = Xid(cxid);
+        self.status.counters.forwarded_requests += 1;
         match OpCode::from_i32(opcode) {
             Some(OpCode::Sync) => {
                 if let Engine::Ensemble(peer) = &mut self.engine {
@@ -121,6 +122,7 @@ impl Replica {
         let (session, timeout_ms) = (SessionId(input.i64()?), input.i32()?);
         let Some(tracker) = &mut self.tracker else { return Ok(()) };
         let is_valid = tracker.touch(now.mono, session, Some(timeout_ms));
+        self.status.counters.revalidations_for_learners += 1;
         if is_valid {
             tracker.set_owner(session, Owner::Learner(link));
             // Whoever used the session through this server is an older incarnation of the same client.

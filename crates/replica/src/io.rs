@@ -5,6 +5,7 @@
 //! because the core emits it only after it was told that the write is on disk.
 
 use bytes::{Bytes, BytesMut};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use tree::{ConnId, GrowthRoom, Tree};
 use wire::client::{ConnectRequest, RequestHeader};
@@ -365,6 +366,9 @@ pub struct Status {
     pub synced_learners: Vec<(ServerId, bool)>,
     /// Leader and master of observers: learners connected.
     pub learners: usize,
+    /// Leader: of each follower, the transactions that it was sent and has not acknowledged,
+    /// and their bytes. Observers acknowledge nothing.
+    pub lags: Vec<(ServerId, u64, u64)>,
     /// Leader: pending syncs.
     pub pending_syncs: usize,
     /// Leader: size of the last, smallest and largest proposal, -1 where there was none.
@@ -373,6 +377,8 @@ pub struct Status {
     pub session_buckets: Vec<(Millis, Vec<SessionId>)>,
     /// The same for the sessions that only this server knows; `None` where there can be none.
     pub local_session_buckets: Option<Vec<(Millis, Vec<SessionId>)>>,
+    /// Leader and standalone: writes that were refused by a hard limit of a quota, by the first name in the path of the quota.
+    pub quota_refusals: Arc<BTreeMap<String, u64>>,
     /// Whether memory is short: a leader and a standalone server then refuse what makes the tree grow.
     pub is_short_of_memory: bool,
     /// Counters: proposals, commits, elections (looking), snapshots sent, diffs sent.
@@ -384,8 +390,16 @@ pub struct Status {
 pub struct Counters {
     /// Times this server looked for a leader.
     pub looking: u64,
-    /// Proposals made (leader) or received (learner).
+    /// Transactions that this server made, as a leader or alone.
     pub proposals: u64,
+    /// Those of them that it sent to learners, as a leader.
+    pub proposals_sent: u64,
+    /// Follower: proposals of the leader behind the synchronization.
+    pub proposals_received: u64,
+    /// Leader: transactions that it told learners to be committed.
+    pub commits_sent: u64,
+    /// Learner: transactions that it was told to be committed, behind the synchronization.
+    pub commits_received: u64,
     /// Transactions applied.
     pub commits: u64,
     /// Synchronizations by DIFF that this server sent.
@@ -394,10 +408,14 @@ pub struct Counters {
     pub snaps_sent: u64,
     /// Synchronizations by TRUNC that this server sent.
     pub truncs_sent: u64,
-    /// Sessions that this leader expired.
+    /// Sessions that this server expired: the ensemble's while it leads, and those that only it knows.
     pub sessions_expired: u64,
     /// Sessions re-attached through this server.
     pub revalidations: u64,
+    /// Leader: sessions that learners asked about.
+    pub revalidations_for_learners: u64,
+    /// Requests of learners' clients that this leader was sent.
+    pub forwarded_requests: u64,
     /// Requests that this server refused for want of memory.
     pub refused_for_memory: u64,
     /// Times this server went on in the next epoch without leaving its role.

@@ -160,6 +160,7 @@ impl Replica {
         for session in local.sessions.expire(now.mono) {
             tracing::info!(%session, "local session expired");
             local.sessions.remove(session);
+            self.status.counters.sessions_expired += 1;
             self.conns.close_session_conn(session, CloseReason::SessionExpired, out);
         }
     }

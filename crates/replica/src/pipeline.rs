@@ -6,7 +6,7 @@
 
 use crate::conns::{Pending, reply};
 use crate::epochs::Deferred;
-use crate::io::{Action, CloseReason, Identities, Now};
+use crate::io::{Action, CloseReason, Identities, Now, ServingRole};
 use crate::local::LocalTracker;
 use crate::relay::SyncAsker;
 use crate::replica::{Engine, Replica};
@@ -185,6 +185,7 @@ impl Replica {
         *min = if *min < 0 { bytes } else { bytes.min(*min) };
         *max = bytes.max(*max);
         self.status.counters.proposals += 1;
+        self.status.counters.proposals_sent += u64::from(matches!(self.engine, Engine::Ensemble(_)));
         let proposal = Proposal { zxid: entry.zxid(), bytes: entry.bytes.clone() };
         self.in_flight.push_back(entry);
         match &mut self.engine {
@@ -272,6 +273,7 @@ impl Replica {
         let shared = self.tree.clone();
         let mut tree = shared.write();
         let mut made = Vec::new();
+        self.count_commits(committed.len() as u64);
         for proposal in committed {
             let entry = match self.in_flight.pop_front_if(|entry| entry.zxid() == proposal.zxid) {
                 Some(entry) => entry,
@@ -297,6 +299,7 @@ impl Replica {
             }
             if !self.events.is_empty() {
                 self.hand_over(&mut made, out);
+                self.sink.fired(&self.events);
                 for event in self.events.iter() {
                     for &receiver in event.receivers {
                         self.sink.deliver(receiver, event.frame);
@@ -309,6 +312,15 @@ impl Replica {
             }
         }
         self.hand_over(&mut made, out);
+    }
+
+    fn count_commits(&mut self, committed: u64) {
+        let counters = &mut self.status.counters;
+        match self.serving {
+            Some(ServingRole::Leader) => counters.commits_sent += committed,
+            Some(ServingRole::Follower | ServingRole::Observer) => counters.commits_received += committed,
+            _ => {}
+        }
     }
 
     /// Passes on what applying has led to: replies at once, in their place among the events, the rest as actions.

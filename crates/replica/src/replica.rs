@@ -42,6 +42,9 @@ pub trait EventSink: Send {
     /// A committed transaction was applied to this tree; its events and replies follow. For those who watch every step.
     fn applied(&mut self, _entry: &TxnEntry, _tree: &Tree) {}
 
+    /// The events of the transaction that was applied last, where somebody has to be told; they are delivered next.
+    fn fired(&mut self, _events: &Events) {}
+
     /// A snapshot from the leader has become the tree; what is applied next comes on top of it.
     fn installed(&mut self, _tree: &Tree) {}
 
@@ -255,8 +258,27 @@ impl Replica {
         let Some(entry) = entry.filter(|entry| entry.zxid() == packet.zxid) else { return false };
         if self.serving.is_some_and(ServingRole::is_in_quorum) && self.leader_link() == Some(link) {
             self.in_flight.push_back(entry);
+            self.status.counters.proposals_received += u64::from(packet.kind == PacketType::Proposal);
         }
         true
+    }
+
+    /// The learner behind a link, where this server leads and has heard from it who it is.
+    #[must_use]
+    pub fn learner_sid(&self, link: LinkId) -> Option<ServerId> {
+        match &self.engine {
+            Engine::Standalone(_) => None,
+            Engine::Ensemble(peer) => peer.leading()?.learner_sid(link),
+        }
+    }
+
+    /// Whether the server looks for a leader.
+    #[must_use]
+    pub fn is_looking(&self) -> bool {
+        match &self.engine {
+            Engine::Standalone(_) => false,
+            Engine::Ensemble(peer) => peer.leading().is_none() && peer.leader().is_none(),
+        }
     }
 
     /// When [`Input::Deadline`] is wanted, monotonic ms.

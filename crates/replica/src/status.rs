@@ -23,6 +23,7 @@ impl Replica {
         status.local_session_buckets = self.local.as_ref().map(|local| local.sessions().buckets());
         status.is_short_of_memory = self.prep.is_short_of_memory();
         status.counters.refused_for_memory = self.prep.refused_for_memory();
+        status.quota_refusals = self.prep.quota_refusals().clone();
         status.outstanding = self.conns.outstanding();
         match &self.engine {
             Engine::Standalone(_) => status.epoch = status.last_zxid.epoch().0,
@@ -43,6 +44,7 @@ impl Replica {
                 if let Some(leading) = peer.leading() {
                     status.synced_learners = leading.active_learners().collect();
                     status.learners = leading.links().count();
+                    status.lags = peer.lags();
                     status.pending_syncs = leading.pending_syncs();
                     status.epoch_counter = Some(leading.counter());
                 }

@@ -23,7 +23,7 @@ use outstanding::{Outstanding, Record};
 use planted::Bug;
 use room::Room;
 pub use room::{GrowthRoom, ZNODE_BYTES};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use wire::client::OpCode;
 use wire::txn::{Txn, TxnDigest, TxnEntry, TxnHeader};
@@ -31,6 +31,8 @@ use wire::{Acl, DecodeError, ErrorCode, Id, Perms, Version, Zxid};
 
 /// What a closeSession takes besides its paths, bytes: header, count, digest.
 const CLOSE_SESSION_BYTES: usize = 64;
+/// By how many names the refusals of quotas are told apart at most.
+const QUOTA_NAMESPACES_MAX: usize = 100;
 
 /// What decisions depend on besides the tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -122,6 +124,7 @@ pub struct Prep {
     /// Ephemerals of the session closed last that its transaction had no room to list.
     unlisted: VecDeque<String>,
     ceiling: Ceiling,
+    quota_refusals: Arc<BTreeMap<String, u64>>,
 }
 
 /// One request on its way through the checks.
@@ -161,6 +164,7 @@ impl Prep {
             digest: 0,
             unlisted: VecDeque::new(),
             ceiling: Ceiling::default(),
+            quota_refusals: Arc::default(),
         }
     }
 
@@ -279,6 +283,23 @@ impl Prep {
         self.room.refused()
     }
 
+    /// Writes that were refused by a hard limit of a quota, by the first name in the path of the quota.
+    #[must_use]
+    pub fn quota_refusals(&self) -> &Arc<BTreeMap<String, u64>> {
+        &self.quota_refusals
+    }
+
+    fn note_quota_refusal(&mut self, limited: &str) {
+        let namespace = limited.split('/').nth(1).unwrap_or_default();
+        let refusals = Arc::make_mut(&mut self.quota_refusals);
+        // Quotas are made by those who run the ensemble, but nothing bounds their number.
+        if let Some(count) = refusals.get_mut(namespace) {
+            *count += 1;
+        } else if refusals.len() < QUOTA_NAMESPACES_MAX {
+            refusals.insert(namespace.to_owned(), 1);
+        }
+    }
+
     /// Forgets everything outstanding.
     pub fn clear(&mut self) {
         self.outstanding.clear();
@@ -349,7 +370,7 @@ impl Prep {
 
     /// Refuses what would go over a hard limit (`ZooKeeperServer.checkQuota`). The statistics are those of the tree: what is
     /// outstanding is not counted. Texts that cannot be parsed make Apache fail the request as a whole.
-    fn check_quota(&self, task: Task<'_>, path: &str, count: i64, bytes: i64) -> Decision<()> {
+    fn check_quota(&mut self, task: Task<'_>, path: &str, count: i64, bytes: i64) -> Decision<()> {
         if !self.settings.enforce_quota {
             return Ok(());
         }
@@ -369,6 +390,7 @@ impl Prep {
         let over_count = over(checks_count, used.count().saturating_add(count), limits.count_hard_limit());
         let over_bytes = over(checks_bytes, used.bytes().saturating_add(bytes), limits.byte_hard_limit());
         if over_count || over_bytes {
+            self.note_quota_refusal(limited);
             return Err(ErrorCode::QuotaExceeded.into());
         }
         Ok(())

@@ -81,7 +81,7 @@ impl History {
     }
 
     /// The transactions in order.
-    pub fn iter(&self) -> impl Iterator<Item = &Proposal> {
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Proposal> {
         self.entries.iter()
     }
 

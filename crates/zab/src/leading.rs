@@ -217,6 +217,20 @@ impl Leading {
         })
     }
 
+    /// Of each learner that follows: its sid, and how many transactions, of how many bytes, it was sent and has not
+    /// acknowledged. The bytes are those of the transactions that are still in memory.
+    pub fn lags<'a>(&'a self, history: &'a History) -> impl Iterator<Item = (ServerId, u64, u64)> + 'a {
+        let active = self.links.values().filter(|learner| learner.stage == Stage::Active && !learner.observes);
+        active.filter_map(move |learner| {
+            let is_missing = |proposal: &&Proposal| proposal.zxid > learner.acked;
+            let outstanding = self.outstanding.iter().rev().take_while(is_missing);
+            let committed = history.iter().rev().take_while(is_missing);
+            let bytes = outstanding.chain(committed).map(|proposal| proposal.bytes.len() as u64);
+            let (count, bytes) = bytes.fold((0, 0), |(count, total), bytes| (count + 1, total + bytes));
+            Some((learner.sid()?, count, bytes))
+        })
+    }
+
     /// The epoch, later than this leadership's, that a member has accepted; it ends the leadership.
     #[must_use]
     pub fn outbid(&self) -> Option<Epoch> {

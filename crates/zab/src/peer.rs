@@ -185,6 +185,12 @@ impl Peer {
         if let Role::Leading(leading) = &self.role { Some(leading) } else { None }
     }
 
+    /// Leader: see [`Leading::lags`].
+    #[must_use]
+    pub fn lags(&self) -> Vec<(ServerId, u64, u64)> {
+        self.leading().map(|leading| leading.lags(&self.history).collect()).unwrap_or_default()
+    }
+
     /// The link to the leader, where this server learns.
     #[must_use]
     pub fn leader_link(&self) -> Option<LinkId> {

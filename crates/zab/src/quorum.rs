@@ -342,6 +342,44 @@ impl Membership {
         groups_won > groups_with_weight / 2
     }
 
+    /// How many of these servers, a quorum, can be lost, whichever they are, with the rest still a quorum.
+    #[must_use]
+    pub fn margin(&self, synced: &BTreeSet<ServerId>) -> usize {
+        if !self.is_quorum(synced) {
+            return 0;
+        }
+        if self.is_hierarchical() {
+            return self.margin_of_groups(synced);
+        }
+        let voters = self.voters().count();
+        synced.iter().filter(|sid| self.is_voter(**sid)).count() - (voters / 2 + 1)
+    }
+
+    /// The least that breaks the quorum, less one: the groups that are lost with the fewest servers, the heaviest first.
+    fn margin_of_groups(&self, synced: &BTreeSet<ServerId>) -> usize {
+        let mut groups_with_weight = 0;
+        let mut to_lose: Vec<usize> = Vec::new();
+        for members in self.groups.values() {
+            let total: i128 = members.iter().map(|sid| i128::from(self.weight(*sid))).sum();
+            groups_with_weight += usize::from(total > 0);
+            let acked = members.iter().filter(|sid| synced.contains(sid) && self.is_voter(**sid));
+            let mut weights: Vec<i128> = acked.map(|sid| i128::from(self.weight(*sid))).collect();
+            weights.sort_unstable();
+            let mut left: i128 = weights.iter().sum();
+            let mut lost = 0;
+            while left > total / 2 {
+                left -= weights.pop().unwrap_or(left);
+                lost += 1;
+            }
+            if lost > 0 {
+                to_lose.push(lost);
+            }
+        }
+        to_lose.sort_unstable();
+        let groups = to_lose.len() - groups_with_weight / 2;
+        to_lose.iter().take(groups).sum::<usize>().saturating_sub(1)
+    }
+
     /// Apache's equality of verifiers: the same version, or the same members with the same addresses and roles.
     #[must_use]
     pub fn agrees_with(&self, other: &Membership) -> bool {

@@ -292,3 +292,20 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn the_margin_is_what_can_be_lost_whichever_it_is() {
+    let servers = |sids: &[i64]| sids.iter().map(|sid| ServerId(*sid)).collect::<BTreeSet<_>>();
+    let lines = |count: i64| (1..=count).map(|sid| format!("server.{sid}=h{sid}:1:2\n")).collect::<String>();
+    let five = Membership::parse(&lines(5)).unwrap();
+    for (synced, margin) in [(&[1, 2, 3, 4, 5][..], 2), (&[1, 2, 3], 0), (&[1, 2], 0), (&[1, 2, 3, 9], 0)] {
+        assert_eq!(five.margin(&servers(synced)), margin, "{synced:?}");
+    }
+    let groups = "group.1=1:2:3\ngroup.2=4:5:6\ngroup.3=7:8:9\n";
+    let nine = Membership::parse(&(lines(9) + groups)).unwrap();
+    let all: Vec<i64> = (1..=9).collect();
+    assert_eq!(nine.margin(&servers(&all)), 3, "two servers of each of two groups break it");
+    assert_eq!(nine.margin(&servers(&[1, 2, 4, 5])), 0);
+    let heavy = Membership::parse(&(lines(9) + groups + "weight.1=5\n")).unwrap();
+    assert_eq!(heavy.margin(&servers(&all)), 2, "one server is a group by itself");
+}

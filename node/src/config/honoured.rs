@@ -187,6 +187,8 @@ honoured! {
             "how far the log file is extended at a time, in KiB; 0 = not in advance";
         fsync_warning_threshold_ms: i64 = Is("1000"), COUNT, "fsync.warningthresholdms",
             "a sync of the log that takes longer is reported, in ms";
+        slow_operation_threshold_ms: i64 = Is("1000"), COUNT, "slowOperation.thresholdMs",
+            "an operation of a client that takes longer is reported with its phases and kept for `/commands/slow_operations`, in ms; 0 = none is. Our own key";
         commit_log_count: i64 = Is("500"), Kind::AtLeast { floor: 500 }, "commitLogCount",
             "transactions kept in memory for learners that were away";
         snapshot_compression: SnapshotCompression = Is(""), Kind::OneOf(&["", "gz", "snappy"]),

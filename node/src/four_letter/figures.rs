@@ -5,6 +5,9 @@ use super::text::{Conf, Connection, ConnectionSession, Dump, EnsembleConf, Laten
 use crate::clock;
 use crate::config::{Config, Mode};
 use crate::connection::{Conn, Latency};
+use crate::metrics::catalog::{self, Kind};
+use crate::metrics::instruments::{Closed, Instruments};
+use crate::metrics::{families, process};
 use crate::settings;
 use crate::shared::Shared;
 use replica::Status;
@@ -234,8 +237,30 @@ fn proc_kib(file: &str, key: &str) -> Option<u64> {
     line.split_whitespace().next()?.parse().ok()
 }
 
-/// `mntr`: what is truly measured, under Apache's names.
-pub(crate) fn metrics(shared: &Shared) -> Vec<(&'static str, Metric)> {
+/// `mntr`: what is truly measured, under Apache's names. Summaries are told as by Apache's provider without a port
+/// (`AvgMinMaxCounter`, `AvgMinMaxPercentileCounter`).
+pub(crate) fn metrics(shared: &Shared) -> Vec<(String, Metric)> {
+    let values = values(shared).into_iter().map(|(name, value)| (name.to_owned(), value));
+    let mut metrics: Vec<(String, Metric)> = values.collect();
+    for (name, summary) in families::summaries(&shared.instruments) {
+        metrics.extend([
+            (format!("avg_{name}"), Metric::Real(rounded(summary.mean()))),
+            (format!("min_{name}"), integer(summary.min())),
+            (format!("max_{name}"), integer(summary.max())),
+            (format!("cnt_{name}"), integer(summary.count())),
+            (format!("sum_{name}"), integer(summary.sum())),
+        ]);
+        if catalog::find(name).is_some_and(|entry| entry.kind == Kind::Advanced) {
+            let quantiles = summary.quantiles([0.5, 0.95, 0.99, 0.999]).unwrap_or_default();
+            let named = ["p50", "p95", "p99", "p999"].into_iter().zip(quantiles);
+            metrics.extend(named.map(|(quantile, value)| (format!("{quantile}_{name}"), integer(value))));
+        }
+    }
+    metrics
+}
+
+/// The figures that are one number, or a text, each.
+pub(crate) fn values(shared: &Shared) -> Metrics {
     let status = shared.status();
     let mut metrics =
         vec![("version", Metric::Text(version())), ("server_state", Metric::Text(status.mode.to_owned()))];
@@ -251,12 +276,11 @@ pub(crate) fn metrics(shared: &Shared) -> Vec<(&'static str, Metric)> {
     push_tree_metrics(shared, &status, &mut metrics);
     push_process_metrics(&mut metrics);
     push_memory_metrics(shared, &status, &mut metrics);
-    push_disk_metrics(shared, &mut metrics);
     push_protocol_metrics(shared, &status, &mut metrics);
     metrics
 }
 
-type Metrics = Vec<(&'static str, Metric)>;
+pub(crate) type Metrics = Vec<(&'static str, Metric)>;
 
 fn integer(value: impl TryInto<i64>) -> Metric {
     Metric::Integer(value.try_into().unwrap_or(i64::MAX))
@@ -264,6 +288,7 @@ fn integer(value: impl TryInto<i64>) -> Metric {
 
 fn push_client_metrics(shared: &Shared, status: &Status, metrics: &mut Metrics) {
     let stats = &shared.stats;
+    let Instruments { requests, clients, .. } = &*shared.instruments;
     let counters = [
         ("max_latency", stats.latency.max()),
         ("min_latency", stats.latency.min()),
@@ -275,7 +300,16 @@ fn push_client_metrics(shared: &Shared, status: &Status, metrics: &mut Metrics) 
         ("bytes_received_count", stats.bytes_received.load(Relaxed)),
         ("sessionless_connections_expired", stats.sessionless_expired.load(Relaxed)),
         ("cnxn_closed_without_zk_server_running", stats.closed_not_serving.load(Relaxed)),
+        ("connection_drop_count", clients.closed[Closed::Client as usize].load(Relaxed)),
+        ("response_bytes", requests.response_bytes.load(Relaxed)),
+        ("watch_bytes", clients.watch_bytes.load(Relaxed)),
     ];
+    let [last, min, max] = requests.response_size.get();
+    metrics.extend([
+        ("last_client_response_size", Metric::Integer(last)),
+        ("max_client_response_size", Metric::Integer(max)),
+        ("min_client_response_size", Metric::Integer(min)),
+    ]);
     metrics.push(("avg_latency", Metric::Real(rounded(stats.latency.mean()))));
     metrics.extend(counters.map(|(name, value)| (name, integer(value))));
     metrics.push(("num_alive_connections", integer(shared.registry.len())));
@@ -301,13 +335,10 @@ fn push_tree_metrics(shared: &Shared, status: &Status, metrics: &mut Metrics) {
 
 fn push_process_metrics(metrics: &mut Metrics) {
     metrics.push(("uptime", Metric::Integer(clock::mono().0)));
-    if let Ok(open) = std::fs::read_dir("/proc/self/fd") {
-        metrics.push(("open_file_descriptor_count", integer(open.count())));
-    }
-    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
-    let soft_limit = limits.lines().find_map(|line| line.strip_prefix("Max open files")?.split_whitespace().next());
-    if let Some(limit) = soft_limit.and_then(|limit| limit.parse().ok()) {
-        metrics.push(("max_file_descriptor_count", Metric::Integer(limit)));
+    for (name, of_kernel) in
+        [("open_file_descriptor_count", "process_open_fds"), ("max_file_descriptor_count", "process_max_fds")]
+    {
+        metrics.extend(process::figure(of_kernel).map(|count| (name, Metric::Integer(count as i64))));
     }
 }
 
@@ -326,29 +357,22 @@ fn push_memory_metrics(shared: &Shared, status: &Status, metrics: &mut Metrics) 
     }
 }
 
-/// Apache's summaries are in ms. Their smallest value is not kept here, and so not shown.
-fn push_disk_metrics(shared: &Shared, metrics: &mut Metrics) {
-    let (syncs, total_us) = (shared.disk.syncs.load(Relaxed), shared.disk.sync_total_us.load(Relaxed));
-    let mean_ms = if syncs == 0 { 0.0 } else { total_us as f64 / 1000.0 / syncs as f64 };
-    metrics.extend([
-        ("avg_fsynctime", Metric::Real(rounded(mean_ms))),
-        ("max_fsynctime", integer(shared.disk.sync_max_us.load(Relaxed) / 1000)),
-        ("cnt_fsynctime", integer(syncs)),
-        ("sum_fsynctime", integer(total_us / 1000)),
-        ("cnt_snapshottime", integer(shared.disk.snapshots.load(Relaxed))),
-    ]);
-}
-
 fn push_protocol_metrics(shared: &Shared, status: &Status, metrics: &mut Metrics) {
-    let counters = &status.counters;
+    let (counters, instruments) = (&status.counters, &shared.instruments);
     metrics.extend([
         ("looking_count", integer(counters.looking)),
-        ("diff_count", integer(counters.diffs_sent)),
+        ("diff_count", integer(counters.diffs_sent + counters.truncs_sent)),
         ("snap_count", integer(counters.snaps_sent)),
-        ("commit_count", integer(counters.commits)),
+        ("commit_count", integer(counters.commits_sent)),
         ("stale_sessions_expired", integer(counters.sessions_expired)),
         ("connection_revalidate_count", integer(counters.revalidations)),
-        ("proposal_count", integer(counters.proposals)),
+        ("proposal_count", integer(counters.proposals_sent)),
+        ("learner_proposal_received_count", integer(counters.proposals_received)),
+        ("learner_commit_received_count", integer(counters.commits_received)),
+        ("request_commit_queued", integer(counters.commits_sent + counters.commits_received)),
+        ("revalidate_count", integer(counters.revalidations_for_learners)),
+        ("prep_processor_request_queued", integer(instruments.core.queued.load(Relaxed) + counters.forwarded_requests)),
+        ("sync_processor_request_queued", integer(instruments.disk.queued.load(Relaxed))),
         ("epoch_roll_over_count", integer(counters.roll_overs)),
     ]);
     match status.mode {
@@ -370,7 +394,9 @@ fn push_leader_metrics(shared: &Shared, status: &Status, metrics: &mut Metrics) 
         }
     }
     let [last, min, max] = status.proposal_bytes;
+    let leads_since_ms = shared.instruments.core.leads_since_ms.load(Relaxed);
     metrics.extend([
+        ("leader_uptime", Metric::Integer(clock::mono().0 - leads_since_ms)),
         ("learners", integer(status.learners)),
         // Apache counts servers that follow without being members among the followers too.
         ("synced_followers", Metric::Integer(followers + strangers)),

@@ -1,6 +1,6 @@
 //! The exact text of each answer (`server/command/*.java`). Figures in, text out: nothing is looked up here.
 
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 use std::net::{IpAddr, SocketAddr};
 
 use wire::client::OpCode;
@@ -410,7 +410,7 @@ pub fn wchp(watches: &[(String, Vec<SessionId>)]) -> String {
 
 /// `mntr`.
 #[must_use]
-pub fn mntr(metrics: &[(&str, Metric)]) -> String {
+pub fn mntr(metrics: &[(impl Display, Metric)]) -> String {
     let mut text = String::new();
     for (name, value) in metrics {
         match value {

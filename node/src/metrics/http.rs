@@ -1,14 +1,15 @@
 //! The HTTP side: a few pages, a bounded number of connections, a bounded life for each.
 
+use super::Source;
 use super::commands::{self, Commands};
-use super::{Source, text};
+use super::exposition::Format;
 use crate::client_listener::{self, Place};
 use crate::limits::{
     ACCEPT_PAUSE, LISTEN_BACKLOG, METRICS_BIND_PAUSE, METRICS_CONNECTION_LIFE, METRICS_CONNECTIONS_MAX,
 };
 use crate::resolve::Resolver;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Extension, Router};
@@ -65,9 +66,10 @@ fn pages(source: Arc<dyn Source>) -> Router {
         .with_state(source)
 }
 
-async fn metrics(State(source): State<Arc<dyn Source>>) -> Response {
-    match ask(source, |source| source.metrics()).await {
-        Ok(page) => ([(header::CONTENT_TYPE, text::CONTENT_TYPE)], page).into_response(),
+async fn metrics(State(source): State<Arc<dyn Source>>, headers: HeaderMap) -> Response {
+    let format = Format::wanted(headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()));
+    match ask(source, move |source| format.write(&source.metrics()?)).await {
+        Ok(page) => ([(header::CONTENT_TYPE, format.content_type())], page).into_response(),
         Err(reason) => unavailable(&reason),
     }
 }

@@ -1,17 +1,31 @@
 //! The metrics port (`metricsProvider.httpPort`): `/metrics` for Prometheus, `/livez` and `/readyz` for whoever restarts
 //! processes and routes clients, and [`commands`].
 //!
-//! [`text`] writes the exposition format, `http` serves it, [`Source`] is what differs between our engine and Apache's.
+//! ```text
+//! threads ── instruments ──┐
+//! core ───── status ───────┼──> families ──> exposition ──> http
+//! kernel ─── process ──────┘       └── catalog: names, kinds, meanings
+//! ```
+//! [`Source`] is what differs between our engine and Apache's.
 
+pub mod catalog;
 pub mod commands;
+pub mod elections;
+pub mod exposition;
+pub mod families;
+pub mod histogram;
 mod http;
-pub mod text;
+pub mod instruments;
+pub mod mntr;
+pub mod process;
+pub mod slow;
+pub mod txn_times;
 
 use crate::config::Config;
-use crate::four_letter;
 use crate::limits::CORE_SILENT_MS_MAX;
 use crate::shared::Shared;
 use commands::Commands;
+use prometheus::proto::MetricFamily;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -30,11 +44,11 @@ pub const ONLY_READ: &str = "only read-only clients are served: there is no lead
 
 /// What the port shows.
 pub trait Source: Send + Sync + 'static {
-    /// The metrics in Prometheus' text format.
+    /// The metrics.
     ///
     /// # Errors
     /// Why there are none.
-    fn metrics(&self) -> Result<String, String>;
+    fn metrics(&self) -> Result<Vec<MetricFamily>, String>;
 
     /// Whether the process works; one that does not should be restarted.
     ///
@@ -80,10 +94,8 @@ pub fn start(config: &Config, source: Arc<dyn Source>, commands: Option<Commands
 }
 
 impl Source for Shared {
-    fn metrics(&self) -> Result<String, String> {
-        let status = self.status();
-        let figures = four_letter::metrics(self);
-        Ok(text::of_figures(&figures, status.mode, &four_letter::version()))
+    fn metrics(&self) -> Result<Vec<MetricFamily>, String> {
+        Ok(families::of_server(self))
     }
 
     fn live(&self) -> Result<(), String> {

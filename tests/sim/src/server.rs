@@ -252,7 +252,8 @@ impl Server {
         let work = DiskWork::new(log, recovery.clone(), Arc::new(snapshots), epochs);
         let clients = shared_clients();
         let source = Arc::new(Mutex::new(None));
-        let watcher = Watcher { sink: Sink(clients.clone()), checks: checks.clone(), sid, source: source.clone() };
+        let watcher =
+            Watcher { sink: Sink::unmeasured(clients.clone()), checks: checks.clone(), sid, source: source.clone() };
         // No empty disk is a database unless somebody has said so.
         let core = replica::Recovered { last_zxid: last, epochs, history: recovered.history, is_new_ensemble: true };
         let mut server = Server {

@@ -17,6 +17,7 @@ use crate::probe::{self, Finding, Target};
 use crate::server;
 use files::Files;
 use installation::Installation;
+use prometheus::proto::MetricFamily;
 use rustix::process::{Pid, Signal, WaitStatus, kill_process};
 use std::io;
 use std::process::{Command, ExitCode};
@@ -124,9 +125,9 @@ impl Asked {
 }
 
 impl Source for Asked {
-    fn metrics(&self) -> Result<String, String> {
+    fn metrics(&self) -> Result<Vec<MetricFamily>, String> {
         let answer = probe::word(&self.0, "mntr", ANSWER_PATIENCE)?;
-        if answer.starts_with("zk_") { Ok(metrics::text::of_mntr(&answer)) } else { Err(answer.trim().to_owned()) }
+        if answer.starts_with("zk_") { Ok(metrics::mntr::families(&answer)) } else { Err(answer.trim().to_owned()) }
     }
 
     fn live(&self) -> Result<(), String> {
