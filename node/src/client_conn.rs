@@ -14,6 +14,7 @@ use crate::four_letter;
 use crate::frames::{self, Front, LENGTH_BYTES};
 use crate::limits::{BUFFER_BYTES_KEPT, CLIENT_READ_BYTES_MAX, CLIENT_READ_BYTES_MIN, CLOSE_FLUSH};
 use crate::metrics::instruments::{Closed, Phase};
+use crate::notation::Remote;
 use crate::outbox::{End, Wanted};
 use crate::requests::{Fault, Requests};
 use crate::shared::{ClientInput, Shared};
@@ -210,6 +211,7 @@ impl ClientTask {
             self.end = collected.end;
             if let Some(attached) = collected.attached {
                 self.conn.attach(attached.session, attached.timeout_ms);
+                tracing::Span::current().record("session", tracing::field::display(attached.session));
                 let (shared, conn) = (self.shared.clone(), self.conn.clone());
                 shared.tree.read().add_watcher(conn.id, identities.clone());
                 let requests = Requests::new(shared, conn, attached.session, identities);
@@ -360,7 +362,7 @@ impl ClientTask {
             stream.shutdown().await
         });
         if !matches!(sent.await, Ok(Ok(()))) {
-            tracing::debug!(peer = %self.conn.peer, "the last replies were not taken by the client");
+            tracing::debug!(remote = %Remote(self.conn.peer), "the last replies were not taken by the client");
         }
         // Unread bytes would turn the close into a reset, which may overtake the last reply.
         let mut rest = [0; 1024];
@@ -369,26 +371,26 @@ impl ClientTask {
 
     /// One line for an ending that somebody may ask about.
     fn log(&self, ending: &Ending) {
-        let (peer, session) = (self.conn.peer, self.conn.session());
+        let (remote, session) = (Remote(self.conn.peer), self.conn.session());
         match ending {
             Ending::Answered | Ending::Stopping | Ending::Gone | Ending::NotServing => {
-                tracing::debug!(%peer, %session, "client connection ends: {ending}");
+                tracing::debug!(%remote, %session, "client connection ends: {ending}");
             }
             Ending::Ordered(End::Overflow) => {
-                tracing::warn!(%peer, %session, "close client connection: it does not read what it is sent");
+                tracing::warn!(%remote, %session, "close client connection: it does not read what it is sent");
             }
             Ending::Ordered(End::Close(
                 CloseReason::SessionClosed | CloseReason::NotServing | CloseReason::NotReadOnlyClient,
             )) => {
-                tracing::debug!(%peer, %session, "close client connection: {ending}");
+                tracing::debug!(%remote, %session, "close client connection: {ending}");
             }
             Ending::Ordered(End::Close(reason)) => {
-                tracing::info!(%peer, %session, "close client connection: {reason:?}");
+                tracing::info!(%remote, %session, "close client connection: {reason:?}");
             }
             Ending::Sessionless | Ending::Socket(_) => {
-                tracing::info!(%peer, %session, "client connection ends: {ending}");
+                tracing::info!(%remote, %session, "client connection ends: {ending}");
             }
-            Ending::Fault(fault) => tracing::warn!(%peer, %session, "close client connection: {fault}"),
+            Ending::Fault(fault) => tracing::warn!(%remote, %session, "close client connection: {fault}"),
         }
     }
 }

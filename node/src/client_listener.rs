@@ -2,6 +2,7 @@
 
 use crate::client_conn::ClientTask;
 use crate::limits::{ACCEPT_PAUSE, LISTEN_BACKLOG};
+use crate::notation::Remote;
 use crate::shared::Shared;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use std::io;
@@ -9,6 +10,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use tokio::net::{TcpListener, TcpStream};
+use tracing::Instrument;
 
 /// Where to listen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,7 +82,7 @@ fn take(shared: &Arc<Shared>, stream: TcpStream, peer: SocketAddr) {
         Ok(conn) => conn,
         Err(refused) => {
             shared.stats.rejected.fetch_add(1, Relaxed);
-            tracing::warn!(%peer, "refuse client connection: {refused}");
+            tracing::warn!(remote = %Remote(peer), "refuse client connection: {refused}");
             return;
         }
     };
@@ -89,7 +91,9 @@ fn take(shared: &Arc<Shared>, stream: TcpStream, peer: SocketAddr) {
         .and_then(|()| if limits.keep_alive { SockRef::from(&stream).set_keepalive(true) } else { Ok(()) });
     if let Err(error) = options {
         // The client is gone already; its task will notice.
-        tracing::debug!(%peer, "set socket options: {error}");
+        tracing::debug!(remote = %Remote(peer), "set socket options: {error}");
     }
-    tokio::spawn(ClientTask::run(shared.clone(), conn, stream));
+    // Nothing where the level is INFO: a span is entered each time the task runs.
+    let span = tracing::debug_span!("client", remote = %Remote(peer), session = tracing::field::Empty);
+    tokio::spawn(ClientTask::run(shared.clone(), conn, stream).instrument(span));
 }

@@ -108,6 +108,7 @@ impl Disk {
     }
 
     fn run(mut self, queue: &mpsc::Receiver<Job>) {
+        let _span = tracing::debug_span!("disk").entered();
         while let Ok(first) = queue.recv() {
             let mut next = Some(first);
             while let Some(job) = next {

@@ -17,6 +17,7 @@ use crate::limits::{
     OBSERVER_PORT_PAUSE, OWN_NAME_PATIENCE, SNAPSHOT_CHUNK_BYTES,
 };
 use crate::link::{Link, Work};
+use crate::notation::Remote;
 use crate::recovery::Recovery;
 use crate::resolve::Resolver;
 use crate::resolve::bind::server_port;
@@ -38,6 +39,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
+use tracing::Instrument;
 use tree::image;
 use wire::quorum::{PacketType, QuorumPacket};
 use wire::{DecodeError, ServerId, Zxid};
@@ -230,7 +232,7 @@ impl Net {
         loop {
             match listener.accept().await {
                 Ok((stream, peer)) if self.accepted.load(Relaxed) >= LINKS_MAX => {
-                    tracing::warn!(%peer, "refuse quorum connection: {LINKS_MAX} are open already");
+                    tracing::warn!(remote = %Remote(peer), "refuse quorum connection: {LINKS_MAX} are open already");
                     drop(stream);
                 }
                 Ok((stream, _)) => {
@@ -297,15 +299,19 @@ impl Net {
         let reader = Reader { net, id, from_learner, stream: read, input: BytesMut::new() };
         let writer = Writer { net: self.clone(), link: link.clone(), stream: write };
         // Whichever ends first ends the other.
-        let reason = tokio::select! {
-            reason = reader.run() => reason,
-            reason = writer.run() => reason,
+        let both = async {
+            tokio::select! {
+                reason = reader.run() => reason,
+                reason = writer.run() => reason,
+            }
         };
+        let span = tracing::debug_span!("learner", remote = %Remote(peer), peer = dialled.map(|sid| sid.0));
+        let reason = both.instrument(span).await;
         if let Some(reason) = reason {
             if reason.is_protocol() {
-                tracing::warn!(%peer, "close quorum connection: {reason}");
+                tracing::warn!(remote = %Remote(peer), "close quorum connection: {reason}");
             }
-            self.tell(Internal::LinkGone(link.id, format!("{peer}: {reason}"))).await;
+            self.tell(Internal::LinkGone(link.id, format!("{}: {reason}", Remote(peer)))).await;
         }
     }
 }

@@ -36,6 +36,7 @@ pub mod link;
 pub mod membership_files;
 pub mod memory;
 pub mod metrics;
+pub mod notation;
 pub mod outbox;
 pub mod probe;
 pub mod reconfig;

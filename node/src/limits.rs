@@ -81,6 +81,10 @@ pub const SWEEP_MAX: Duration = Duration::from_millis(250);
 pub const STATUS_PAUSE_MS: i64 = 5;
 /// Sessions that lengthen that pause by a millisecond, because the copy lists them: 100,000 sessions are listed once a second.
 pub const STATUS_SESSIONS_PER_MS: usize = 100;
+/// How long a request to an OpenTelemetry collector may take.
+pub const COLLECTOR_PATIENCE: Duration = Duration::from_secs(3);
+/// How long the end of the process waits for a collector to take what is left, for traces and for log lines each.
+pub const EXPORT_FLUSH_PATIENCE: Duration = Duration::from_millis(500);
 /// How long a clean stop may take before the process ends anyway.
 pub const STOP_PATIENCE: Duration = Duration::from_millis(1800);
 /// After this the process ends whatever it still does. Container engines wait longer before they kill, but whoever waits

@@ -87,14 +87,17 @@ fn as_process(work: impl FnOnce() -> Result<ExitCode>) -> ExitCode {
     lab::die_with_parent();
     telemetry::start();
     stop_on_panic();
-    match work() {
+    let outcome = work();
+    let code = match outcome {
         Ok(code) => code,
         Err(error) => {
             tracing::error!("{error:#}");
             let code = error.downcast_ref::<Fatal>().map_or(exit::UNEXPECTED, |fatal| fatal.code);
             ExitCode::from(u8::try_from(code).unwrap_or(1))
         }
-    }
+    };
+    telemetry::stop();
+    code
 }
 
 #[expect(clippy::print_stdout, reason = "the answer of `version` is what was asked for on standard output")]

@@ -15,6 +15,7 @@ use crate::limits::{STOP_PATIENCE, STOP_POLL};
 use crate::membership_files::MembershipFiles;
 use crate::memory::{Bounds, Gauge};
 use crate::metrics::commands::Commands;
+use crate::notation::Remote;
 use crate::reconfig::Reconfig;
 use crate::recovery::{Recovered, Recovery};
 use crate::resolve::Resolver;
@@ -204,7 +205,7 @@ pub(crate) fn store_myid(config: &Config) -> Result<(), Fatal> {
     match identity.store() {
         Ok(false) => Ok(()),
         Ok(true) => {
-            tracing::info!(sid = %identity.sid, from = %identity.place, "wrote {}", identity.file.display());
+            tracing::info!(myid = %identity.sid, from = %identity.place, "wrote {}", identity.file.display());
             Ok(())
         }
         Err(error) => Err(Fatal::new(
@@ -264,7 +265,7 @@ fn on_election_event(internal: &mpsc::Sender<Internal>, me: ServerId, event: Ele
         ElectionEvent::Notification { from, notification } => Internal::Input(Input::Vote { from, notification }),
         ElectionEvent::Reach { sid, reach } => Internal::Input(Input::Reach { sid, reach }),
         ElectionEvent::DuplicateSid { address } => {
-            tracing::error!(%address, "another server introduced itself with this server's id {me}. hint: every server needs a myid of its own");
+            tracing::error!(remote = %Remote(address), "another server introduced itself with this server's id {me}. hint: every server needs a myid of its own");
             return;
         }
         ElectionEvent::ListenerFailed { reason } => {

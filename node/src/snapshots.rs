@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use store::{Compression, DataDirs, SnapshotTrailer, SnapshotWriter, Vfs, ZxidDigest};
+use tracing::field::{Empty, display};
 use tree::image::{self, DigestSection, TreeReplaced};
 use wire::Zxid;
 
@@ -97,6 +98,8 @@ impl Snapshots {
     /// As [`Self::write`], unless the log was cut since there were `cuts` cuts.
     fn write_unless_cut(self: &Arc<Self>, cuts: u64) -> Result<Zxid, SnapshotError> {
         let _alone = self.writing.lock();
+        // Held, not entered: for whoever collects traces.
+        let span = tracing::info_span!(parent: None, "snapshot", zxid = Empty, bytes = Empty);
         let started_us = clock::micros();
         let mut job = self.begin(cuts, SNAPSHOT_CHUNK_BYTES)?;
         loop {
@@ -106,6 +109,7 @@ impl Snapshots {
                 disk.snapshot_ms.add(took_us / 1000);
                 disk.snapshot_bytes.store(bytes, Relaxed);
                 tracing::info!(zxid = %job.zxid(), bytes, ms = took_us / 1000, "wrote a snapshot");
+                span.record("zxid", display(job.zxid())).record("bytes", bytes);
                 return Ok(job.zxid());
             }
         }

@@ -40,6 +40,14 @@ impl Replica {
         out.push(Action::Send { link, packet });
     }
 
+    /// Who is at the other end of a link, for log lines: the number of a server.
+    pub(crate) fn sid_of(&self, link: LinkId) -> Option<i64> {
+        match &self.engine {
+            Engine::Ensemble(peer) => Some(peer.sid_of(link)?.0),
+            Engine::Standalone(_) => None,
+        }
+    }
+
     /// A packet that is not the broadcast protocol's own business.
     pub(crate) fn on_delivered(&mut self, now: Now, link: LinkId, packet: QuorumPacket, out: &mut Vec<Action>) {
         let leader = self.leader_link();
@@ -61,7 +69,7 @@ impl Replica {
             (kind, _) => Err(DecodeError::Unknown { field: "packet type in this role", value: kind as i64 }),
         };
         if let Err(error) = outcome {
-            tracing::warn!(?link, %error, "closing a link after an unreadable packet");
+            tracing::warn!(peer = self.sid_of(link), %error, "closing a link after an unreadable packet");
             out.push(Action::CloseLink(link));
         }
     }

@@ -81,7 +81,7 @@ impl Replica {
         let is_sync = opcode == OpCode::Sync as i32;
         // A sync changes nothing, and its asker waits for an answer.
         if !is_sync && !self.may_act(session, opcode, link) {
-            tracing::info!(%session, ?link, "dropped a request of a client that has left this observer");
+            tracing::debug!(%session, peer = self.sid_of(link), "dropped a request of a client that has left this observer");
             return Ok(());
         }
         if is_sync {

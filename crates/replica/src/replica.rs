@@ -235,7 +235,7 @@ impl Replica {
             Input::Shutdown => self.on_shutdown(now, out),
             Input::Packet { link, packet } if !self.holds_a_transaction(link, &packet) => {
                 // Logged, it would end this server now or at its next start: whoever sends it is given up instead.
-                tracing::warn!(?link, kind = ?packet.kind, zxid = %packet.zxid, "closing a link: its packet holds no transaction with this zxid");
+                tracing::warn!(peer = self.sid_of(link), kind = ?packet.kind, zxid = %packet.zxid, "closing a link: its packet holds no transaction with this zxid");
                 out.push(Action::CloseLink(link));
                 let reason = "unreadable transaction".to_owned();
                 self.on_peer_input(now, Input::LinkGone { link, reason }, out);
@@ -419,7 +419,7 @@ impl Replica {
             }
             zab::Action::Election(ElectionAction::ConnectAll) => out.push(Action::ConnectElection),
             zab::Action::Election(ElectionAction::DuplicateSid(_)) => {
-                tracing::error!(sid = %self.settings.me, "another server votes with this server's id: give each server its own myid");
+                tracing::error!(myid = %self.settings.me, "another server votes with this server's id: give each server its own myid");
             }
             zab::Action::Election(other) => tracing::warn!(?other, "ignored in the election"),
             zab::Action::Listen => out.push(Action::Listen),
@@ -430,7 +430,7 @@ impl Replica {
             zab::Action::SendSnapshot(link, zxid) => out.push(Action::SendSnapshot { link, zxid }),
             zab::Action::Close(link, reason) => {
                 self.relay.link_gone(link);
-                tracing::info!(?link, reason, "closing a link");
+                tracing::debug!(link = link.0, reason, "closing a link");
                 out.push(Action::CloseLink(link));
             }
             zab::Action::Append(proposal) => {

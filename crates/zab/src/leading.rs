@@ -462,7 +462,7 @@ impl Leading {
         }
         let Some(learner) = self.links.get_mut(&link) else { return Ok(()) };
         learner.introduce(info.sid, observes, info.protocol_version >= ROLL_OVER_VERSION);
-        tracing::info!(sid = %info.sid, accepted_epoch = %packet.zxid.epoch(), observes, "learner connected");
+        tracing::info!(peer = %info.sid, accepted_epoch = %packet.zxid.epoch(), observes, "learner connected");
         match &mut self.phase {
             Phase::Discovery { epoch, connecting } => {
                 if packet.zxid.epoch() >= *epoch {
@@ -578,7 +578,7 @@ impl Leading {
             self.drop_link(link, reason, out);
             return;
         }
-        tracing::info!(sid = ?learner.sid(), peer_last = %learner.last_zxid, ?plan, "synchronizing a learner");
+        tracing::info!(peer = learner.sid().map(|sid| sid.0), peer_last = %learner.last_zxid, ?plan, "synchronizing a learner");
         // To take one along costs nothing.
         if learner.observes
             && !learner.is_rolling_over()
@@ -664,7 +664,7 @@ impl Leading {
         for packet in learner.held.drain(..) {
             out.push(Action::Send(link, packet));
         }
-        tracing::info!(sid = ?learner.sid(), "learner is up to date");
+        tracing::info!(peer = learner.sid().map(|sid| sid.0), "learner is up to date");
     }
 
     // --- broadcast -----------------------------------------------------------------------------------------------
@@ -781,6 +781,8 @@ impl Leading {
     }
 
     fn drop_link(&mut self, link: LinkId, reason: String, out: &mut Vec<Action>) {
+        let peer = self.learner_sid(link).map(|sid| sid.0);
+        tracing::info!(peer, reason, "closing the link of a learner");
         self.on_link_gone(link);
         out.push(Action::Close(link, reason));
     }

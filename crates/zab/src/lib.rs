@@ -13,6 +13,7 @@ mod learning;
 mod observer_master;
 mod observing;
 mod peer;
+mod phase;
 pub mod properties;
 pub mod quorum;
 pub mod reconfig;

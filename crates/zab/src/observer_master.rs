@@ -84,6 +84,11 @@ impl ObserverMaster {
         self.links.keys().copied()
     }
 
+    /// The observer behind a link.
+    pub(crate) fn sid_of(&self, link: LinkId) -> Option<ServerId> {
+        self.links.get(&link)?.sid()
+    }
+
     /// Synchronizations sent.
     #[must_use]
     pub fn sync_counts(&self) -> SyncCounts {
@@ -220,7 +225,7 @@ impl ObserverMaster {
         // Its link ends with this server's epoch.
         observer.introduce(info.sid, true, false);
         observer.stage = Stage::EpochSent;
-        tracing::info!(sid = %info.sid, accepted_epoch = %packet.zxid.epoch(), "observer connected");
+        tracing::info!(peer = %info.sid, accepted_epoch = %packet.zxid.epoch(), "observer connected");
         let packet = QuorumPacket::with_data(PacketType::LeaderInfo, self.epoch.start(), leader_info());
         out.push(Action::Send(link, packet));
         Ok(())
@@ -240,7 +245,7 @@ impl ObserverMaster {
         observer.stage = Stage::Promised;
         let is_ahead = packet.zxid > self.last_committed && packet.zxid.epoch() == self.epoch;
         if is_ahead {
-            tracing::info!(sid = ?observer.sid(), peer_last = %packet.zxid, last = %self.last_committed, "an observer waits until this server has committed as much as it has");
+            tracing::info!(peer = observer.sid().map(|sid| sid.0), peer_last = %packet.zxid, last = %self.last_committed, "an observer waits until this server has committed as much as it has");
         } else {
             self.synchronize(now, link, holdings, out);
         }
@@ -254,7 +259,7 @@ impl ObserverMaster {
         let at_start = observer.last_zxid == self.base && !history.contains(self.base);
         let stands_at = if at_start { self.base.max(self.epoch.start()) } else { observer.last_zxid };
         let plan = sync::choose(stands_at, self.last_committed, history);
-        tracing::info!(sid = ?observer.sid(), peer_last = %observer.last_zxid, ?plan, "synchronizing an observer");
+        tracing::info!(peer = observer.sid().map(|sid| sid.0), peer_last = %observer.last_zxid, ?plan, "synchronizing an observer");
         let under_way = self.links.values().filter_map(Learner::sync);
         if let Some(reason) = self.sync_limits.refusal(plan.kind(), under_way) {
             self.drop_link(link, reason, out);
@@ -276,7 +281,7 @@ impl ObserverMaster {
         observer.activate();
         observer.alive_until = now.plus(self.timing.sync_ms());
         out.push(Action::Send(link, QuorumPacket::bare(PacketType::UpToDate, Zxid::NONE)));
-        tracing::info!(sid = ?observer.sid(), "observer is up to date");
+        tracing::info!(peer = observer.sid().map(|sid| sid.0), "observer is up to date");
     }
 
     // --- links ---------------------------------------------------------------------------------------------------
@@ -286,7 +291,9 @@ impl ObserverMaster {
     }
 
     fn drop_link(&mut self, link: LinkId, reason: String, out: &mut Vec<Action>) {
-        self.links.remove(&link);
+        let observer = self.links.remove(&link);
+        let peer = observer.and_then(|observer| observer.sid()).map(|sid| sid.0);
+        tracing::info!(peer, reason, "closing the link of an observer");
         out.push(Action::Close(link, reason));
     }
 }

@@ -11,6 +11,8 @@
 //! snapshot or a truncation is still under way (ZOOKEEPER-4712). What is logged but was not committed is applied here, so
 //! that tree and log agree whatever comes next (ZOOKEEPER-2355, -2845).
 
+mod figures;
+
 use crate::action::{Action, EstablishedRole};
 use crate::config::Config;
 use crate::election::{Elected, Election, ElectionAction, ElectionSettings, InitialVote, Reach};
@@ -19,6 +21,7 @@ use crate::leading::{LeaderStart, Leading, Standing};
 use crate::learning::{LearnerStart, Learning};
 use crate::observer_master::ObserverMaster;
 use crate::observing::{ObserverSettings, Rounds, Upstream};
+use crate::phase::PhaseSpan;
 use crate::quorum::Membership;
 use crate::sync::SyncCounts;
 use crate::types::{Epochs, LinkId, Proposal, Timing};
@@ -111,6 +114,7 @@ pub struct Peer {
     look_from: Millis,
     /// An epoch that outbid a leadership of this server.
     outbid: Option<Epoch>,
+    phase: PhaseSpan,
 }
 
 impl Peer {
@@ -148,6 +152,7 @@ impl Peer {
             election_count: 0,
             past_syncs: SyncCounts::default(),
             outbid: None,
+            phase: PhaseSpan::none(),
         }
     }
 
@@ -157,17 +162,6 @@ impl Peer {
     }
 
     // --- getters -------------------------------------------------------------------------------------------------
-
-    /// Apache's `zk_peer_state`.
-    #[must_use]
-    pub fn state_name(&self) -> &'static str {
-        match &self.role {
-            Role::Settling | Role::Looking => "looking - election",
-            Role::Leading(leading) => leading.phase_name(),
-            Role::Learning(learning) => learning.phase_name(),
-            Role::Stopped => "stopped",
-        }
-    }
 
     /// The leader, where this server leads or learns.
     #[must_use]
@@ -185,12 +179,6 @@ impl Peer {
         if let Role::Leading(leading) = &self.role { Some(leading) } else { None }
     }
 
-    /// Leader: see [`Leading::lags`].
-    #[must_use]
-    pub fn lags(&self) -> Vec<(ServerId, u64, u64)> {
-        self.leading().map(|leading| leading.lags(&self.history).collect()).unwrap_or_default()
-    }
-
     /// The link to the leader, where this server learns.
     #[must_use]
     pub fn leader_link(&self) -> Option<LinkId> {
@@ -201,6 +189,17 @@ impl Peer {
     #[must_use]
     pub fn upstream(&self) -> Option<ServerId> {
         if let Role::Learning(learning) = &self.role { Some(learning.upstream()) } else { None }
+    }
+
+    /// Who is at the other end of a link, once it has said so.
+    #[must_use]
+    pub fn sid_of(&self, link: LinkId) -> Option<ServerId> {
+        match &self.role {
+            Role::Leading(leading) => leading.learner_sid(link),
+            Role::Learning(learning) if learning.link() == link => Some(learning.upstream()),
+            Role::Learning(learning) => learning.master()?.sid_of(link),
+            Role::Settling | Role::Looking | Role::Stopped => None,
+        }
     }
 
     /// The observers that hang on this server, where it is an established follower with a port for them.
@@ -223,20 +222,6 @@ impl Peer {
             Role::Learning(learning) => learning.epoch().unwrap_or(self.epochs.current),
             _ => self.epochs.current,
         }
-    }
-
-    /// Elections since the start.
-    #[must_use]
-    pub fn election_count(&self) -> u64 {
-        self.election_count
-    }
-
-    /// Synchronizations sent since the start.
-    #[must_use]
-    pub fn sync_counts(&self) -> SyncCounts {
-        let mut counts = self.past_syncs;
-        counts.add(self.current_syncs());
-        counts
     }
 
     fn current_syncs(&self) -> SyncCounts {
@@ -565,7 +550,10 @@ impl Peer {
             match action {
                 Action::Append(proposal) => self.last_logged = self.last_logged.max(proposal.zxid),
                 Action::Established(EstablishedRole::Follower, _) if planted::is(Bug::FollowerVoteKeepsEpoch) => {}
-                Action::Established(_, epoch) => self.election.established(*epoch),
+                Action::Established(_, epoch) => {
+                    self.election.established(*epoch);
+                    self.phase.established(*epoch);
+                }
                 Action::SaveEpochs(_) | Action::Truncate(_) => self.disk_requests += 1,
                 Action::InstallSnapshot => (self.tree_is_gone, self.wants_snapshot) = (false, false),
                 Action::ConfigSeen(membership) => {
@@ -642,6 +630,7 @@ impl Peer {
         let zxid = if self.is_unfinished() { Zxid::NONE } else { self.last_logged };
         let initial = InitialVote { zxid, peer_epoch: self.epochs.current, is_blank: self.is_blank() };
         tracing::info!(zxid = %initial.zxid, epoch = %initial.peer_epoch, "LOOKING for a leader");
+        self.phase = PhaseSpan::election(self.settings.me, initial.zxid, initial.peer_epoch);
         out.push(Action::Looking);
         let mut actions = Vec::new();
         self.election.start(now, initial, &mut actions);
@@ -677,6 +666,7 @@ impl Peer {
 
     fn on_elected(&mut self, now: Millis, elected: &Elected, out: &mut Vec<Action>) {
         tracing::info!(leader = %elected.vote.leader, zxid = %elected.vote.zxid, round = elected.vote.round, role = ?elected.role, "elected");
+        self.phase.elected(self.settings.me, elected);
         let start = out.len();
         out.push(Action::Elected);
         match elected.role {
@@ -726,6 +716,7 @@ impl Peer {
 
     fn leave(&mut self, reason: String, out: &mut Vec<Action>) {
         self.past_syncs.add(self.current_syncs());
+        self.phase.given_up(&reason);
         let stops = self.leading().is_some_and(Leading::stops_after_hand_over);
         let next = if stops { Role::Stopped } else { Role::Settling };
         let logged = match std::mem::replace(&mut self.role, next) {
@@ -743,7 +734,8 @@ impl Peer {
                 leading.take_outstanding()
             }
             Role::Learning(mut learning) => {
-                tracing::info!(reason, leader = %learning.leader(), "no longer FOLLOWING");
+                let part = if learning.observes() { "OBSERVING" } else { "FOLLOWING" };
+                tracing::info!(reason, leader = %learning.leader(), "no longer {part}");
                 out.push(Action::Left(reason.clone()));
                 if let Some(master) = learning.master() {
                     out.push(Action::StopListening);

@@ -15,6 +15,7 @@ use crate::config::{
 };
 use crate::engine::Engine;
 use crate::exit::{self, Fatal};
+use crate::telemetry;
 
 /// Where a command finds the configuration.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -66,6 +67,7 @@ impl ConfigArgs {
     pub fn load(&self) -> Result<Config, Fatal> {
         let (config, warnings) = configuration::load(&self.options_for(Engine::Zookube))
             .map_err(|error| Fatal::new(exit::INVALID_INVOCATION, error.to_string()))?;
+        telemetry::configure(&config);
         for warning in warnings {
             tracing::warn!("{warning}");
         }

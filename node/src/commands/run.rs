@@ -4,7 +4,7 @@ use crate::commands::ConfigArgs;
 use crate::config::{self, Environment};
 use crate::engine::{Engine, apache};
 use crate::exit::{self, Fatal};
-use crate::server;
+use crate::{server, telemetry};
 use anyhow::Result;
 use clap::Args;
 use std::process::ExitCode;
@@ -29,12 +29,15 @@ pub fn run(arguments: &RunArgs) -> Result<ExitCode> {
     let engine = Engine::chosen(arguments.engine, &environment)?;
     match engine {
         Engine::Zookube => {
-            server::run(arguments.config.load()?)?;
+            let config = arguments.config.load()?;
+            telemetry::export(&config);
+            server::run(config)?;
             Ok(ExitCode::SUCCESS)
         }
         Engine::Apache => {
             let read = config::load(&arguments.config.options_for(engine));
             let (config, warnings) = read.map_err(|error| Fatal::new(exit::INVALID_INVOCATION, error.to_string()))?;
+            telemetry::configure(&config);
             for warning in warnings.iter().filter(|warning| !warning.is_only_here()) {
                 tracing::warn!("{warning}");
             }

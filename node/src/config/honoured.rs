@@ -8,8 +8,8 @@ use super::growth_limit::GrowthLimit;
 use super::keys::Standing::{self, Derived, Differs, Unset, Value as Is};
 use super::keys::{Disposition, Key, Section};
 use super::kind::{
-    COUNT, COUNT_OR_UNSET, CommandsFrom, DigestAlgorithm, Field, Kind, LONG, PORT, POSITIVE, SnapshotCompression,
-    Value, VolumePolicy,
+    COUNT, COUNT_OR_UNSET, CommandsFrom, DigestAlgorithm, Field, Kind, LONG, LogFormat, PORT, POSITIVE,
+    SnapshotCompression, Value, VolumePolicy,
 };
 
 /// A field starts as if its default had been written.
@@ -252,6 +252,12 @@ honoured! {
             "its number";
         commands_from: CommandsFrom = Is("loopback"), Kind::OneOf(&["loopback", "any", "none"]), "admin.commandsFrom",
             "from where that port takes commands such as `POST /commands/hand_over`: from this machine, from anywhere, from nowhere. Our own key";
+        log_format: LogFormat = Is("text"), Kind::OneOf(&["text", "json"]), "log.format",
+            "what a log line is: text, or a JSON object (`docs/operating/logs.md`). Our own key";
+        log_level: String = Is("info"), Kind::LogLevel, "log.level",
+            "from which level on lines are written: `off`, `error`, `warn`, `info`, `debug`, `trace`, or by part of the program, `info,zab=debug`. RUST_LOG takes its place. Our own key";
+        otel_endpoint: Option<String> = Derived("`OTEL_EXPORTER_OTLP_ENDPOINT`"), Kind::Collector, "otel.endpoint",
+            "the OpenTelemetry collector that gets traces and warnings, by OTLP over HTTP without TLS, such as `http://collector:4318`. Our own key";
     }
 }
 
@@ -274,7 +280,11 @@ mod tests {
     fn rows_without_a_default_fit_their_field_too() {
         let mut settings = Settings::default();
         for key in HONOURED.iter().filter(|key| key.default.text().is_none()) {
-            let example = if matches!(key.kind, Kind::Int { .. } | Kind::AtLeast { .. }) { "2000" } else { "text" };
+            let example = match key.kind {
+                Kind::Int { .. } | Kind::AtLeast { .. } => "2000",
+                Kind::Collector => "http://text",
+                _ => "text",
+            };
             settings.store(key.name, key.kind.read(example).unwrap());
         }
         assert_eq!(settings.client_port, Some(2000));

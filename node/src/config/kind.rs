@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use zab::quorum::MemberRole;
 
 use super::growth_limit::GrowthLimit;
+use crate::telemetry::directive;
 
 /// What a key's value must look like.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -32,6 +33,10 @@ pub enum Kind {
     Path,
     /// An amount of memory ([`GrowthLimit`]).
     Memory,
+    /// A level of the log, for all or by part of the program ([`directive`]).
+    LogLevel,
+    /// Where a collector is: an HTTP address without TLS.
+    Collector,
     /// Anything.
     Text,
 }
@@ -74,6 +79,8 @@ impl Kind {
             Kind::OneOf(words) => word(text, words).map(|word| Value::Text(word.to_owned())),
             Kind::Path => (!text.is_empty()).then(|| Value::Text(text.to_owned())),
             Kind::Memory => GrowthLimit::parse(text).is_ok().then(|| Value::Text(text.to_owned())),
+            Kind::LogLevel => directive::parse(text).is_ok().then(|| Value::Text(text.to_owned())),
+            Kind::Collector => is_http(text).then(|| Value::Text(text.to_owned())),
             Kind::Text => Some(Value::Text(text.to_owned())),
         };
         value.ok_or(self)
@@ -91,6 +98,11 @@ fn integer(text: &str) -> Option<i64> {
 
 fn word(text: &str, words: &'static [&'static str]) -> Option<&'static str> {
     words.iter().copied().find(|word| word.eq_ignore_ascii_case(text))
+}
+
+/// `http://` and a host.
+fn is_http(text: &str) -> bool {
+    text.strip_prefix("http://").is_some_and(|rest| !rest.is_empty() && !rest.starts_with(['/', ':', '?']))
 }
 
 impl fmt::Display for Kind {
@@ -116,6 +128,8 @@ impl fmt::Display for Kind {
             }
             Kind::Path => f.write_str("a path"),
             Kind::Memory => f.write_str("off, a share such as 80%, or a size such as 48m"),
+            Kind::LogLevel => f.write_str("a level such as debug, or info,zab=debug"),
+            Kind::Collector => f.write_str("an address such as http://collector:4318"),
             Kind::Text => f.write_str("text"),
         }
     }
@@ -265,6 +279,26 @@ impl Field for CommandsFrom {
     }
 }
 
+/// What a log line looks like (`log.format`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// A JSON object, for programs.
+    Json,
+}
+
+impl Field for LogFormat {
+    fn from_value(value: Value) -> Option<Self> {
+        let Value::Text(text) = value else { return None };
+        match text.as_str() {
+            "text" => Some(LogFormat::Text),
+            "json" => Some(LogFormat::Json),
+            _ => None,
+        }
+    }
+}
+
 impl Field for GrowthLimit {
     fn from_value(value: Value) -> Option<Self> {
         if let Value::Text(text) = value { GrowthLimit::parse(&text).ok() } else { None }
@@ -311,6 +345,11 @@ mod tests {
             (Kind::Path, "", Err("a path")),
             (Kind::Memory, "80%", Ok(Value::Text("80%".to_owned()))),
             (Kind::Memory, "much", Err("off, a share such as 80%, or a size such as 48m")),
+            (Kind::LogLevel, "warn,zab=debug", Ok(Value::Text("warn,zab=debug".to_owned()))),
+            (Kind::LogLevel, "loud", Err("a level such as debug, or info,zab=debug")),
+            (Kind::Collector, "http://[::1]:4318", Ok(Value::Text("http://[::1]:4318".to_owned()))),
+            (Kind::Collector, "https://collector:4318", Err("an address such as http://collector:4318")),
+            (Kind::Collector, "http://:4318", Err("an address such as http://collector:4318")),
             (Kind::Text, "", Ok(Value::Text(String::new()))),
         ] {
             let found = kind.read(text).map_err(|kind| kind.to_string());

@@ -40,7 +40,7 @@ pub use environment::Environment;
 pub use growth_limit::GrowthLimit;
 pub use honoured::Settings;
 pub use identity::Identity;
-pub use kind::{CommandsFrom, DigestAlgorithm, SnapshotCompression, VolumePolicy};
+pub use kind::{CommandsFrom, DigestAlgorithm, LogFormat, SnapshotCompression, VolumePolicy};
 pub use markdown::configuration_markdown;
 pub use problem::{ConfigError, Place, Problem, Warning};
 

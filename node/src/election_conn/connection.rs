@@ -1,5 +1,6 @@
 //! One connection: the handshake of the side that accepts, then notifications in both directions.
 
+use crate::notation::Remote;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::OwnedSemaphorePermit;
-use tracing::{debug, info, warn};
+use tracing::{Instrument, debug, info, warn};
 use wire::ServerId;
 use wire::election::{Handshake, NOTIFICATION_BYTES_MAX, Notification};
 use zab::election::Reach;
@@ -61,7 +62,7 @@ pub(super) async fn receive(
     };
     drop(pending);
     if let Err(error) = handshake.and_then(|handshake| introduced(&shared, stream, from, handshake)) {
-        warn!("election connection from {from} closed: {error}");
+        warn!(remote = %Remote(from), "election connection closed: {error}");
     }
 }
 
@@ -137,7 +138,8 @@ pub(super) fn adopt(shared: &Arc<Shared>, sid: ServerId, stream: TcpStream) -> b
         ticket
     };
     dial::reached(shared, sid);
-    shared.spawn(serve(Arc::clone(shared), sid, stream, ticket));
+    let span = tracing::debug_span!("election", peer = sid.0);
+    shared.spawn(serve(Arc::clone(shared), sid, stream, ticket).instrument(span));
     true
 }
 
@@ -158,9 +160,9 @@ async fn serve(shared: Arc<Shared>, sid: ServerId, stream: TcpStream, ticket: Ti
     }
     match ended {
         Some(PeerError::Length(length)) => {
-            warn!("election connection of peer {sid} closed: {}", PeerError::Length(length));
+            warn!(peer = %sid, "election connection closed: {}", PeerError::Length(length));
         }
-        Some(error) => info!("election connection of peer {sid} ended: {error}"),
+        Some(error) => info!(peer = %sid, "election connection ended: {error}"),
         None => debug!(peer = %sid, "election connection replaced"),
     }
 }
@@ -180,7 +182,7 @@ async fn receive_all(shared: &Shared, sid: ServerId, reader: OwnedReadHalf) -> P
             // Apache skips it and goes on too. One line per connection: a broken peer repeats itself.
             Err(error) if !complained => {
                 complained = true;
-                warn!("malformed notification of {} bytes from peer {sid} skipped: {error}", body.len());
+                warn!(peer = %sid, bytes = body.len(), "malformed notification skipped: {error}");
             }
             Err(error) => debug!(peer = %sid, %error, "malformed notification skipped"),
         }

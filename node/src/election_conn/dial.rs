@@ -45,7 +45,7 @@ async fn dial(shared: Arc<Shared>, sid: ServerId, hurry: Arc<Notify>) {
                 refused(&shared, sid, &error);
                 if shared.reports.lock().is_due(sid, error.kind(), retry, Instant::now()) {
                     let reason = brief(&error);
-                    warn!("peer {sid} {text} unreachable ({reason}), retry in {}ms", retry.as_millis());
+                    warn!(peer = %sid, address = %text, retry_ms = retry.as_millis(), "peer unreachable ({reason})");
                 }
             }
         }
@@ -113,6 +113,6 @@ fn brief(error: &io::Error) -> String {
 /// Says that a peer is back, if its absence was told.
 pub(super) fn reached(shared: &Shared, sid: ServerId) {
     if shared.reports.lock().reached(sid) {
-        info!("peer {sid} reached");
+        info!(peer = %sid, "peer reached");
     }
 }

@@ -13,6 +13,7 @@ use tracing::{info, warn};
 use super::address::Address;
 use super::{BIND_RETRY_MS, ElectionEvent, ElectionNetError, ElectionNetSettings, Shared, connection};
 use crate::client_listener::{self, Place};
+use crate::notation::Remote;
 use crate::resolve::RESOLVE_MAX;
 use crate::resolve::bind::server_port;
 
@@ -118,11 +119,11 @@ pub(super) async fn accept(shared: Arc<Shared>, listener: TcpListener) {
         // An IPv6 socket writes IPv4 addresses its own way.
         let from = SocketAddr::new(from.ip().to_canonical(), from.port());
         let Ok(pending) = Arc::clone(&shared.handshakes).try_acquire_owned() else {
-            warn!("election connection from {from} closed: too many handshakes under way");
+            warn!(remote = %Remote(from), "election connection closed: too many handshakes under way");
             continue;
         };
         if let Err(error) = stream.set_nodelay(true) {
-            warn!("election connection from {from} closed: set TCP_NODELAY: {error}");
+            warn!(remote = %Remote(from), "election connection closed: set TCP_NODELAY: {error}");
             continue;
         }
         let task = connection::receive(Arc::clone(&shared), stream, from, pending);

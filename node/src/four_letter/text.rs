@@ -1,8 +1,9 @@
 //! The exact text of each answer (`server/command/*.java`). Figures in, text out: nothing is looked up here.
 
 use std::fmt::{Display, Write as _};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
+use crate::notation::Remote;
 use wire::client::OpCode;
 use wire::{Millis, SessionId, Zxid};
 
@@ -230,7 +231,7 @@ fn put_connection(text: &mut String, connection: &Connection, detail: Detail) {
     // Apache stops reading from a connection that sent a word: no selector interest, 0. Others wait for input, 1.
     let interest = u8::from(connection.session.is_some());
     let Connection { queued, received, sent, .. } = connection;
-    put!(text, " {}[{interest}](queued={queued},recved={received},sent={sent}", JavaAddress(connection.peer));
+    put!(text, " {}[{interest}](queued={queued},recved={received},sent={sent}", Remote(connection.peer));
     if let Some(session) = connection.session.as_ref().filter(|_| detail == Detail::Full) {
         let operation = session.operation.map_or("NA", operation_code);
         put!(text, ",sid={},lop={operation},est={},to={}", session.id, session.established, session.timeout_ms);
@@ -341,7 +342,7 @@ pub fn dump(dump: &Dump) -> String {
     text.push_str("Connections dump:\nConnections ");
     // `NIOServerCnxn.toString`
     put_buckets(&mut text, &dump.connections, |text, (peer, session)| {
-        put!(text, "ip: {} sessionId: {session}", JavaAddress(*peer));
+        put!(text, "ip: {} sessionId: {session}", Remote(*peer));
     });
     text
 }
@@ -455,22 +456,6 @@ pub fn java_double(value: f64) -> String {
     let (digits, exponent) = text.split_once('e').expect("the format asks for an exponent");
     let point = if digits.contains('.') { "" } else { ".0" };
     format!("{digits}{point}E{exponent}")
-}
-
-/// An address as `InetSocketAddress.toString` writes it where no name is known.
-struct JavaAddress(SocketAddr);
-
-impl std::fmt::Display for JavaAddress {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let port = self.0.port();
-        match self.0.ip() {
-            IpAddr::V4(address) => write!(f, "/{address}:{port}"),
-            IpAddr::V6(address) => {
-                let groups = address.segments().map(|group| format!("{group:x}"));
-                write!(f, "/[{}]:{port}", groups.join(":"))
-            }
-        }
-    }
 }
 
 const WEEKDAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];

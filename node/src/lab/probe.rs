@@ -3,7 +3,7 @@
 //! One thread per server, so that one that hangs delays nobody. A thread knows nothing about processes: it reports what
 //! it hears, and when it asked, and the ensemble judges.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -130,7 +130,10 @@ fn ask_both(address: SocketAddr) -> Answer {
 
 fn ask(address: SocketAddr, word: &str) -> Result<String, Answer> {
     let deadline = Instant::now() + ANSWER_TIMEOUT;
-    let mut stream = TcpStream::connect_timeout(&address, CONNECT_TIMEOUT).map_err(|_| Answer::Closed)?;
+    let mut stream = TcpStream::connect_timeout(&address, CONNECT_TIMEOUT).map_err(|error| match error.kind() {
+        ErrorKind::TimedOut => Answer::Silent,
+        _ => Answer::Closed,
+    })?;
     stream.write_all(word.as_bytes()).map_err(|_| Answer::Closed)?;
     let mut text = Vec::new();
     let mut buffer = [0; 8192];
@@ -143,7 +146,8 @@ fn ask(address: SocketAddr, word: &str) -> Result<String, Answer> {
         match stream.read(&mut buffer) {
             Ok(0) => break,
             Ok(length) => text.extend_from_slice(&buffer[..length]),
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return Err(Answer::Silent),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Err(Answer::Silent),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(_) => return Err(Answer::Closed),
         }
     }

@@ -57,9 +57,12 @@ fn open_metrics(families: &[MetricFamily]) -> String {
     let mut text = String::new();
     for family in families {
         let kind = family.get_field_type();
-        // Here the samples of a counter end in _total, whatever its name is, and its family does not.
-        let name = if kind == MetricType::COUNTER { family.name().trim_end_matches("_total") } else { family.name() };
+        // Here the samples of a counter end in _total, and its family does not. Apache's end otherwise, and keep their names: rules
+        // that were made for them go by those.
+        let total = family.name().strip_suffix("_total").filter(|_| kind == MetricType::COUNTER);
+        let name = total.unwrap_or(family.name());
         let word = match kind {
+            MetricType::COUNTER if total.is_none() => "unknown",
             MetricType::COUNTER => "counter",
             MetricType::GAUGE => "gauge",
             MetricType::SUMMARY => "summary",
@@ -68,17 +71,17 @@ fn open_metrics(families: &[MetricFamily]) -> String {
         };
         put!(text, "# TYPE {name} {word}\n# HELP {name} {}\n", escaped(family.help()));
         for metric in family.get_metric() {
-            put_samples(&mut text, name, kind, metric);
+            put_samples(&mut text, name, if total.is_some() { "_total" } else { "" }, kind, metric);
         }
     }
     text.push_str("# EOF\n");
     text
 }
 
-fn put_samples(text: &mut String, name: &str, kind: MetricType, metric: &Metric) {
+fn put_samples(text: &mut String, name: &str, total: &str, kind: MetricType, metric: &Metric) {
     let labels = metric.get_label();
     match kind {
-        MetricType::COUNTER => put_sample(text, name, "_total", labels, None, metric.get_counter().get_value()),
+        MetricType::COUNTER => put_sample(text, name, total, labels, None, metric.get_counter().get_value()),
         MetricType::GAUGE | MetricType::UNTYPED => {
             put_sample(text, name, "", labels, None, metric.get_gauge().get_value());
         }
@@ -148,13 +151,13 @@ mod tests {
     use super::*;
     use prometheus::proto;
 
-    fn counter() -> MetricFamily {
+    fn counter(name: &str) -> MetricFamily {
         let mut value = proto::Counter::default();
         value.set_value(3.0);
         let mut metric = Metric::from_label(vec![]);
         metric.set_counter(value);
         let mut family = MetricFamily::default();
-        family.set_name("commit_count".to_owned());
+        family.set_name(name.to_owned());
         family.set_help("of \"what\"\nis".to_owned());
         family.set_field_type(MetricType::COUNTER);
         family.set_metric(vec![metric]);
@@ -183,10 +186,11 @@ mod tests {
     }
 
     #[test]
-    fn open_metrics_ends_counters_in_total_and_the_page_in_eof() {
+    fn open_metrics_keeps_apaches_names_too_and_ends_in_eof() {
         assert_eq!(
-            Format::OpenMetrics.write(&[counter(), histogram()]).unwrap(),
-            "# TYPE commit_count counter\n# HELP commit_count of \\\"what\\\"\\nis\ncommit_count_total 3\n\
+            Format::OpenMetrics.write(&[counter("commit_count"), counter("x_total"), histogram()]).unwrap(),
+            "# TYPE commit_count unknown\n# HELP commit_count of \\\"what\\\"\\nis\ncommit_count 3\n\
+             # TYPE x counter\n# HELP x of \\\"what\\\"\\nis\nx_total 3\n\
              # TYPE x_seconds histogram\n# HELP x_seconds x\n\
              x_seconds_bucket{role=\"leader\",le=\"0.5\"} 1\nx_seconds_bucket{role=\"leader\",le=\"+Inf\"} 2\n\
              x_seconds_count{role=\"leader\"} 2\nx_seconds_sum{role=\"leader\"} 1.25\n# EOF\n"
@@ -195,7 +199,7 @@ mod tests {
 
     #[test]
     fn text_keeps_apaches_names() {
-        let text = Format::Text.write(&[counter()]).unwrap();
+        let text = Format::Text.write(&[counter("commit_count")]).unwrap();
         assert!(text.ends_with("# TYPE commit_count counter\ncommit_count 3\n"), "{text}");
     }
 

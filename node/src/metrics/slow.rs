@@ -1,6 +1,7 @@
 //! Operations that took long, and where: the last of them, and a line in the log for each, as long as there are few.
 
 use super::txn_times::Times;
+use crate::notation::Remote;
 use parking_lot::Mutex;
 use serde::Serialize;
 use std::collections::VecDeque;
@@ -49,8 +50,8 @@ pub struct SlowOperation {
     pub requests: u64,
     /// The session, as Apache writes it.
     pub session: String,
-    /// The client's address.
-    pub client: SocketAddr,
+    /// The client's address, as Apache writes it.
+    pub remote: String,
     /// The client's number of the request.
     pub xid: i32,
     /// The transaction that came of it, if one did.
@@ -106,9 +107,21 @@ impl SlowOperations {
         if self.may_log(seen.replied_us / 1_000_000) {
             let Phases { queue_ms, propose_ms, append_ms, fsync_ms, quorum_ms, apply_ms, reply_ms } = slow.phases;
             tracing::warn!(
-                ms = slow.total_ms, session = slow.session, client = %slow.client, path = slow.path, zxid = slow.zxid,
-                requests = slow.requests, queue_ms, propose_ms, append_ms, fsync_ms, quorum_ms, apply_ms, reply_ms,
-                "slow {}", slow.operation
+                ms = slow.total_ms,
+                session = slow.session,
+                remote = slow.remote,
+                path = slow.path,
+                zxid = slow.zxid,
+                requests = slow.requests,
+                queue_ms,
+                propose_ms,
+                append_ms,
+                fsync_ms,
+                quorum_ms,
+                apply_ms,
+                reply_ms,
+                "slow {}",
+                slow.operation
             );
         }
         let mut last = self.last.lock();
@@ -146,7 +159,7 @@ fn describe(seen: &Sighting<'_>) -> SlowOperation {
         path: opcode.and_then(|opcode| path_of(opcode, seen.body)),
         requests: seen.requests,
         session: format!("{:#x}", seen.session.0),
-        client: seen.client,
+        remote: Remote(seen.client).to_string(),
         xid: seen.xid.0,
         zxid: seen.txn.map(|(zxid, _)| zxid.to_string()),
         total_ms: ms(seen.replied_us.saturating_sub(seen.arrived_us)),

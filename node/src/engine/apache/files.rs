@@ -10,9 +10,12 @@ use std::path::{Path, PathBuf};
 
 /// The directory's name.
 const DIR: &str = "apache-conf";
-/// Keys that are written from what they have led to, not as they were given, and two that only we know.
-const SETTLED: [&str; 11] = [
+/// Keys that are written from what they have led to, not as they were given, and those that only we know.
+const SETTLED: [&str; 14] = [
     "admin.commandsFrom",
+    "log.format",
+    "log.level",
+    "otel.endpoint",
     "memory.growthLimit",
     "dataDir",
     "dataLogDir",
