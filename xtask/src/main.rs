@@ -6,6 +6,7 @@
 
 mod bench;
 mod containers;
+mod dashboards;
 mod dist;
 mod fix;
 mod paint;
@@ -78,6 +79,7 @@ const COMMANDS: &[Command] = &[
         about: "Installs what the tests need (Debian, root), or says what to install.",
         run: setup::run,
     },
+    Command { name: "dashboards", arguments: "", about: "Writes deploy/monitoring/dashboards.", run: dashboards::run },
     Command {
         name: "dist",
         arguments: "",

@@ -34,6 +34,7 @@ pub fn ensure_all() -> Result<()> {
     }
     venv.complete().context("install kazoo into .cache/venv")?;
     jars.complete().context("fetch Apache ZooKeeper's jars into .cache/apache/lib")?;
+    complete_prometheus().context("unpack Debian's Prometheus into .cache/prometheus")?;
     have_the_tests_look();
     Ok(())
 }
@@ -58,6 +59,8 @@ fn have_the_tests_look() {
     prerequisites::python();
     prerequisites::c_client();
     prerequisites::zk_cli();
+    prerequisites::prometheus();
+    prerequisites::promtool();
 }
 
 /// Debian's packages that have to be installed.
@@ -71,6 +74,9 @@ fn missing_packages(venv_complete: bool, jars_complete: bool) -> Vec<&'static st
         ("maven", jars_complete || on_path("mvn", "-version")),
         ("python3", on_path("python3", "--version")),
         ("python3-venv", venv_complete || has_venv()),
+        // A small file system for a disk that the tests slow down.
+        ("e2fsprogs", on_path("mkfs.ext4", "-V")),
+        ("mount", on_path("losetup", "--version")),
         // `setpriv`, with which the tests tie servers to their own life.
         ("util-linux", on_path("setpriv", "--version")),
         ("zookeeper", exists("/usr/share/zookeeper/bin/zkCli.sh") && exists("/usr/share/java/zookeeper.jar")),
@@ -102,6 +108,37 @@ fn install_packages(missing: &[&str]) -> Result<()> {
     };
     apt(&["update"])?;
     apt(&[&["install", "-y", "--no-install-recommends"], missing].concat())
+}
+
+/// Prometheus for the tests of the monitoring. Installing its package would start a service on this machine, so it is only
+/// unpacked; its programs need nothing else.
+fn complete_prometheus() -> Result<()> {
+    let dir = root().join(".cache/prometheus");
+    let has = |dir: &Path| ["prometheus", "promtool"].iter().all(|program| dir.join(program).exists());
+    if has(Path::new("/usr/bin")) || has(&dir.join("usr/bin")) {
+        return Ok(());
+    }
+    ensure!(
+        exists("/usr/bin/apt-get"),
+        "missing: prometheus and promtool in /usr/bin. hint: install them with this system's own package manager"
+    );
+    paint::heading("Prometheus into .cache/prometheus");
+    let fetched = dir.with_extension("fetched");
+    remove(&fetched)?;
+    fs::create_dir_all(&fetched).with_context(|| format!("create {}", fetched.display()))?;
+    if rustix::process::geteuid().is_root() {
+        workspace::run(command("apt-get").args(["-qq", "update"]))?;
+    }
+    workspace::run(command("apt-get").args(["-qq", "download", "prometheus"]).current_dir(&fetched))?;
+    let entries = fs::read_dir(&fetched).with_context(|| format!("read {}", fetched.display()))?;
+    let archive = entries
+        .filter_map(Result::ok)
+        .map(|entry| entry.path())
+        .find(|path| path.extension().is_some_and(|extension| extension == "deb"));
+    let archive = archive.context("apt-get has downloaded no package")?;
+    workspace::run(command("dpkg-deb").arg("--extract").arg(&archive).arg(&fetched))?;
+    remove(&dir)?;
+    fs::rename(&fetched, &dir).with_context(|| format!("rename {} to its place", fetched.display()))
 }
 
 /// The virtual environment with kazoo. Its stamp is the list of requirements it was made from, written last.

@@ -551,7 +551,8 @@ same thing, so that dashboards and rules made for it go on working; what only th
 Differences from Apache that a rule may notice: counters and gauges go on counting over changes of the role (Apache starts again at
 each), and gauges stay while the server looks for a leader (Apache's vanish; `zookube_server_state` says what it does). Quantiles are
 of the last five to ten minutes and at most an eighth too large. Labels are bounded: none is a path, a session or an address of a
-client.
+client. Ready dashboards and rules are in [`deploy/monitoring`](../deploy/monitoring/README.md); what to do about an alert is in
+[alerts](operating/alerts.md).
 ";
 
 #[cfg(test)]

@@ -66,6 +66,24 @@ pub fn zookube_node_static() -> PathBuf {
     path
 }
 
+/// Prometheus, from Debian's package `prometheus`: installed, or unpacked without its service.
+pub fn prometheus() -> PathBuf {
+    of_prometheus("prometheus")
+}
+
+/// The tool that checks and tests rules, from the same package.
+pub fn promtool() -> PathBuf {
+    of_prometheus("promtool")
+}
+
+fn of_prometheus(program: &str) -> PathBuf {
+    let installed = Path::new("/usr/bin").join(program);
+    if installed.exists() {
+        return installed;
+    }
+    present(workspace().join(".cache/prometheus/usr/bin").join(program), "Debian's package prometheus")
+}
+
 /// The archive of a root file system for a container image: `client` or `apache-base`.
 pub fn container_root(name: &str) -> PathBuf {
     present(workspace().join(format!(".cache/containers/{name}.tar")), "a root file system for containers")

@@ -26,6 +26,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("zookube-differential", &["zookube-test-support"]),
     ("zookube-ensemble", &["zookube-test-support"]),
     ("zookube-containers-tests", &["zookube-ensemble", "zookube-test-support"]),
+    ("zookube-monitoring-tests", &["zookube-ensemble", "zookube-test-support"]),
     ("zookube-damage", &["zookube-node", "zookube-store", "zookube-test-support", "zookube-tree", "zookube-wire"]),
     ("zookube-history", &["zookube-ensemble", "zookube-store", "zookube-test-support", "zookube-wire"]),
     ("zookube-fuzz", &["zookube-wire", "zookube-tree", "zookube-zab", "zookube-store"]),
