@@ -171,6 +171,12 @@ impl Hands {
         self.peers.as_ref().map(|peers| peers.ports.election.have_delivered())
     }
 
+    /// A link, while it is known.
+    #[must_use]
+    pub fn link(&self, link: LinkId) -> Option<&Arc<Link>> {
+        self.links.get(&link)
+    }
+
     /// Whether the link is known and was not closed.
     #[must_use]
     pub fn has_link(&self, link: LinkId) -> bool {

@@ -109,9 +109,11 @@ impl Disk {
 
     fn run(mut self, queue: &mpsc::Receiver<Job>) {
         let _span = tracing::debug_span!("disk").entered();
+        let _end = NotesEnd(self.stats.clone());
         while let Ok(first) = queue.recv() {
             let mut next = Some(first);
             while let Some(job) = next {
+                self.stats.thread.busy_since.store(clock::mono().0.max(1), Relaxed);
                 match job {
                     Job::Append(proposals) => self.append(&proposals),
                     Job::Stop(answer) => {
@@ -128,6 +130,7 @@ impl Disk {
                 next = queue.try_recv().ok();
             }
             self.sync();
+            self.stats.thread.busy_since.store(0, Relaxed);
         }
     }
 
@@ -211,14 +214,14 @@ impl Disk {
         let took = started.elapsed();
         self.note_synced(took);
         if took >= self.slow_sync {
+            self.stats.slow_syncs.fetch_add(1, Relaxed);
             tracing::warn!(ms = took.as_millis(), %upto, "syncing the log took long; this slows down every write");
         }
         self.report(Input::LogSynced { upto });
     }
 
     fn save_epochs(&mut self, epochs: Epochs) {
-        let stats = self.stats.clone();
-        insist(&stats, "save the epochs", || self.work.save_epochs(epochs));
+        insist(&self.stats, "save the epochs", || self.work.save_epochs(epochs));
         self.report(Input::EpochsSaved(epochs));
     }
 
@@ -240,8 +243,7 @@ impl Disk {
 
     fn save_snapshot(&mut self, history: History) {
         let snapshots = self.work.snapshots().clone();
-        let stats = self.stats.clone();
-        let zxid = insist(&stats, "save a snapshot", || {
+        let zxid = insist(&self.stats, "save a snapshot", || {
             loop {
                 match snapshots.write() {
                     Ok(zxid) => return Ok(zxid),
@@ -250,20 +252,30 @@ impl Disk {
                 }
             }
         });
-        insist(&stats, "discard the log of a history that was given up", || self.work.snapshot_saved(zxid, history));
+        insist(&self.stats, "discard the log of a history that was given up", || {
+            self.work.snapshot_saved(zxid, history)
+        });
         self.report(Input::SnapshotSaved);
+    }
+}
+
+/// Tells when the thread ends, by whatever way.
+struct NotesEnd(Arc<DiskStats>);
+
+impl Drop for NotesEnd {
+    fn drop(&mut self) {
+        self.0.thread.has_ended.store(true, Relaxed);
     }
 }
 
 /// Does something that must be done: waits while the disk is full, ends the process on any other error.
 fn insist<T>(stats: &DiskStats, what: &str, mut attempt: impl FnMut() -> store::Result<T>) -> T {
-    let is_full = &stats.instruments.disk.is_full;
     let mut warned = false;
     loop {
         match attempt() {
             Ok(done) => {
                 if warned {
-                    is_full.store(false, Relaxed);
+                    stats.thread.waits_for_room.store(false, Relaxed);
                     tracing::info!("{what}: there is room again");
                 }
                 return done;
@@ -273,7 +285,7 @@ fn insist<T>(stats: &DiskStats, what: &str, mut attempt: impl FnMut() -> store::
                     tracing::warn!("{what}: {}; writes wait until there is room", exit::one_line(&error));
                 }
                 warned = true;
-                is_full.store(true, Relaxed);
+                stats.thread.waits_for_room.store(true, Relaxed);
                 std::thread::sleep(DISK_FULL_PAUSE);
             }
             Err(error) => exit::halt(exit::UNEXPECTED, &format!("{what}: {error}")),

@@ -174,6 +174,7 @@ impl Driver {
                 let id = self.hands.expect_hand_over(answer);
                 self.step(Input::HandOver { id, to });
             }
+            Internal::Look(look) => (look.0)(&self.replica, &self.hands),
             Internal::Halt { code, message } => crate::exit::halt(code, &message),
         }
     }

@@ -3,12 +3,12 @@
 //! [`word`] says which words there are and which are allowed, `figures` reads what the process shares, [`text`] has the
 //! exact bytes of each answer. A word changes nothing but counters.
 
-mod figures;
+pub(crate) mod figures;
 pub mod text;
 pub mod word;
 
-pub(crate) use figures::values;
 pub use figures::version;
+pub(crate) use figures::{metrics, values};
 
 use crate::shared::Shared;
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
@@ -40,7 +40,7 @@ pub fn answer(bytes: WordBytes, argument: &[u8], shared: &Shared) -> String {
     match word {
         Word::Ruok => "imok".to_owned(),
         Word::Envi => text::envi(&figures::environment()),
-        Word::Gtmk => TRACE_MASK.load(Relaxed).to_string(),
+        Word::Gtmk => trace_mask().to_string(),
         Word::Stmk => set_trace_mask(argument),
         Word::TelnetClose => String::new(),
         // Whoever looks for a server that takes writes must not be sent to a leader that takes no clients.
@@ -72,8 +72,18 @@ fn is_read_only(shared: &Shared) -> &'static str {
 
 fn set_trace_mask(argument: &[u8]) -> String {
     let Ok(mask) = argument.try_into().map(i64::from_be_bytes) else { return String::new() };
-    TRACE_MASK.store(mask, Relaxed);
+    put_trace_mask(mask);
     mask.to_string()
+}
+
+/// `ZooTrace.getTextTraceLevel`.
+pub(crate) fn trace_mask() -> i64 {
+    TRACE_MASK.load(Relaxed)
+}
+
+/// `ZooTrace.setTextTraceLevel`.
+pub(crate) fn put_trace_mask(mask: i64) {
+    TRACE_MASK.store(mask, Relaxed);
 }
 
 fn answer_while_serving(word: Word, shared: &Shared) -> String {

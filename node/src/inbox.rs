@@ -1,12 +1,26 @@
 //! The driver's queue for everything but clients: links, votes, the disk, signals.
 
+use crate::actions::Hands;
 use crate::link::Link;
-use replica::{HandOverOutcome, Input};
+use replica::{HandOverOutcome, Input, Replica};
+use std::fmt;
 use std::sync::Arc;
 use tokio::sync::oneshot;
 use wire::ServerId;
 use wire::quorum::QuorumPacket;
 use zab::LinkId;
+
+/// A look at the core and the driver, on the driver's thread, where it must not take long.
+pub struct Look(pub Box<LookFn>);
+
+/// What is done with the two.
+pub type LookFn = dyn FnOnce(&Replica, &Hands) + Send;
+
+impl fmt::Debug for Look {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Look")
+    }
+}
 
 /// Something from inside the server or from its peers.
 #[derive(Debug)]
@@ -44,6 +58,8 @@ pub enum Internal {
         /// Told what became of it.
         answer: oneshot::Sender<HandOverOutcome>,
     },
+    /// Somebody wants to see what only the core and the driver know.
+    Look(Look),
     /// Something happened after which the process cannot go on.
     Halt {
         /// The exit code.

@@ -293,10 +293,11 @@ impl Net {
             Ok(peer) => peer,
             Err(error) => return self.tell(Internal::LinkGone(link.id, error.to_string())).await,
         };
+        link.connected(peer);
         let (read, write) = stream.into_split();
         self.tell(Internal::LinkUp { link: link.clone(), dialled }).await;
-        let (net, id, from_learner) = (self.clone(), link.id, dialled.is_none());
-        let reader = Reader { net, id, from_learner, stream: read, input: BytesMut::new() };
+        let (net, from_learner) = (self.clone(), dialled.is_none());
+        let reader = Reader { net, link: link.clone(), from_learner, stream: read, input: BytesMut::new() };
         let writer = Writer { net: self.clone(), link: link.clone(), stream: write };
         // Whichever ends first ends the other.
         let both = async {
@@ -342,7 +343,7 @@ impl Ending {
 
 struct Reader {
     net: Arc<Net>,
-    id: LinkId,
+    link: Arc<Link>,
     /// A learner has dialled, which sends no snapshots: they would take the memory for a tree before anybody could refuse them.
     from_learner: bool,
     stream: OwnedReadHalf,
@@ -391,14 +392,17 @@ impl Reader {
 
     async fn hand_over(&self, packets: Vec<QuorumPacket>) {
         if !packets.is_empty() {
-            self.net.tell(Internal::Packets(self.id, packets)).await;
+            let requests = packets.iter().filter(|packet| packet.kind == PacketType::Request).count();
+            self.link.stats.received.fetch_add(packets.len() as u64, Relaxed);
+            self.link.stats.requests.fetch_add(requests as u64, Relaxed);
+            self.net.tell(Internal::Packets(self.link.id, packets)).await;
         }
     }
 
     /// The stream behind a SNAP packet: a snapshot's body, then the signature.
     async fn receive_snapshot(&mut self, zxid: Zxid) -> Result<(), Ending> {
         tracing::info!(%zxid, "receive a snapshot from the leader");
-        self.net.tell(Internal::SnapshotBegins(self.id)).await;
+        self.net.tell(Internal::SnapshotBegins(self.link.id)).await;
         let mut stream = SnapshotStream::new(self.net.settings.recovery.loader_settings());
         let mut reported = Instant::now();
         let mut tree = loop {
@@ -407,7 +411,7 @@ impl Reader {
             }
             if reported.elapsed() >= LINK_PROGRESS_EVERY {
                 reported = Instant::now();
-                self.net.tell(Internal::LinkProgress(self.id)).await;
+                self.net.tell(Internal::LinkProgress(self.link.id)).await;
             }
             self.fill().await?;
         };
@@ -416,7 +420,7 @@ impl Reader {
             // Without reconfiguration the own configuration counts, not the leader's (`Learner.syncWithLeader`).
             node.put_into(&mut tree, crate::clock::wall());
         }
-        self.net.tell(Internal::Snapshot { link: self.id, zxid, tree: Box::new(tree) }).await;
+        self.net.tell(Internal::Snapshot { link: self.link.id, zxid, tree: Box::new(tree) }).await;
         Ok(())
     }
 }

@@ -9,6 +9,7 @@
 //! through the driver: a connection's task answers them from the shared tree.
 
 pub mod actions;
+pub mod admin;
 pub mod cgroup;
 pub mod client_conn;
 pub mod client_listener;
@@ -28,6 +29,7 @@ pub mod epochs;
 pub mod exit;
 pub mod four_letter;
 pub mod frames;
+pub mod http;
 pub mod inbox;
 pub mod init;
 pub mod learner_conn;

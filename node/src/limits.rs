@@ -40,16 +40,28 @@ pub const MEMORY_EVERY: Duration = Duration::from_millis(250);
 /// How old the figures of the process may be that are published, ms.
 pub const PROCESS_FIGURES_MS: u64 = 2000;
 
-/// Connections to the metrics port at one time.
-pub const METRICS_CONNECTIONS_MAX: usize = 32;
-/// How long one of them may last, requests and pauses together.
+/// Connections to an HTTP port at one time.
+pub const HTTP_CONNECTIONS_MAX: usize = 32;
+/// How long a client may take for the head of a request, pauses before it included, where nothing is configured.
+pub const HTTP_HEAD_PATIENCE: Duration = Duration::from_secs(30);
+/// The longest head of a request; its URL included.
+pub const HTTP_HEAD_BYTES_MAX: usize = 16 << 10;
+/// Pause between two attempts to bind an HTTP port.
+pub const HTTP_BIND_PAUSE: Duration = Duration::from_secs(5);
+/// How long a connection to the metrics port may last, requests and pauses together.
 pub const METRICS_CONNECTION_LIFE: Duration = Duration::from_secs(120);
+/// How long a connection to the admin server may last: long enough for a snapshot.
+pub const ADMIN_CONNECTION_LIFE: Duration = Duration::from_secs(600);
+/// The longest body of a command that reads one into memory.
+pub const COMMAND_BODY_BYTES_MAX: usize = 4 << 10;
 /// How long a command waits for its answer: longer than a hand-over may last.
 pub const COMMAND_PATIENCE: Duration = Duration::from_secs(5);
-/// Pause between two attempts to bind it.
-pub const METRICS_BIND_PAUSE: Duration = Duration::from_secs(5);
 /// A core that has not moved for so long is stuck: with nothing to do it moves four times a second.
 pub const CORE_SILENT_MS_MAX: i64 = 10_000;
+/// Pause between two looks whether the start is complete.
+pub const STARTUP_POLL: Duration = Duration::from_millis(100);
+/// A member that has found nobody to follow for so long has started: what it waits for is others, not itself.
+pub const STARTUP_LOOKING_MAX: Duration = Duration::from_secs(10);
 
 /// Room offered to a read from a link.
 pub const LINK_READ_BYTES: usize = 128 << 10;

@@ -3,13 +3,17 @@
 //! Packets are encoded straight into one buffer per link. A snapshot takes its place between two packets and is produced
 //! when the writer gets there.
 
+use crate::clock;
 use bytes::BytesMut;
 use parking_lot::Mutex;
 use replica::limits::LINK_BYTES_MAX;
 use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll, Waker};
-use wire::Zxid;
 use wire::quorum::QuorumPacket;
+use wire::{Millis, Zxid};
 use zab::LinkId;
 
 /// The next thing a link's writer has to do.
@@ -39,10 +43,42 @@ pub enum Queued {
 struct State {
     work: VecDeque<Work>,
     bytes: usize,
+    /// Packets in each [`Work::Bytes`] that waits, in their order.
+    packets: VecDeque<u64>,
     closed: bool,
     /// Whether something was queued since the last [`Link::wake`].
     news: bool,
     waker: Option<Waker>,
+}
+
+/// Figures of a link, as `observers` shows them (`LearnerHandler.getLearnerHandlerInfo`).
+#[derive(Debug)]
+pub struct LinkStats {
+    /// Packets received.
+    pub received: AtomicU64,
+    /// Requests among them.
+    pub requests: AtomicU64,
+    /// Packets given to the socket.
+    pub sent: AtomicU64,
+    /// The zxid of the last packet that had one; -1 where none had.
+    pub last_zxid: AtomicI64,
+}
+
+impl Default for LinkStats {
+    fn default() -> LinkStats {
+        let zero = || AtomicU64::new(0);
+        LinkStats { received: zero(), requests: zero(), sent: zero(), last_zxid: AtomicI64::new(-1) }
+    }
+}
+
+impl LinkStats {
+    /// Starts over (`LearnerHandler.resetObserverConnectionStats`).
+    pub fn reset(&self) {
+        for counter in [&self.received, &self.requests, &self.sent] {
+            counter.store(0, Relaxed);
+        }
+        self.last_zxid.store(-1, Relaxed);
+    }
 }
 
 /// One link, shared by the driver and the link's tasks.
@@ -50,6 +86,10 @@ struct State {
 pub struct Link {
     /// Its number.
     pub id: LinkId,
+    /// Its figures.
+    pub stats: LinkStats,
+    /// The peer's address, and when the connection was made, wall clock.
+    peer: OnceLock<(SocketAddr, Millis)>,
     state: Mutex<State>,
 }
 
@@ -57,7 +97,26 @@ impl Link {
     /// A link that is up or being dialled.
     #[must_use]
     pub fn new(id: LinkId) -> Link {
-        Link { id, state: Mutex::default() }
+        Link { id, stats: LinkStats::default(), peer: OnceLock::new(), state: Mutex::default() }
+    }
+
+    /// Notes that the connection stands.
+    pub fn connected(&self, peer: SocketAddr) {
+        // A link is one connection for all its life.
+        let _ = self.peer.set((peer, clock::wall()));
+    }
+
+    /// The peer's address, and when the connection was made, wall clock; `None` while it is dialled.
+    #[must_use]
+    pub fn peer(&self) -> Option<(SocketAddr, Millis)> {
+        self.peer.get().copied()
+    }
+
+    /// Packets and bytes that wait for the socket.
+    #[must_use]
+    pub fn queued(&self) -> (u64, usize) {
+        let state = self.state.lock();
+        (state.packets.iter().sum(), state.bytes)
     }
 
     /// Queues a packet; [`Link::wake`] starts it on its way.
@@ -69,10 +128,17 @@ impl Link {
         }
         if !matches!(state.work.back(), Some(Work::Bytes(_))) {
             state.work.push_back(Work::Bytes(BytesMut::new()));
+            state.packets.push_back(0);
         }
         let Some(Work::Bytes(buffer)) = state.work.back_mut() else { return Queued::Behind };
         let before = buffer.len();
         packet.encode(buffer);
+        if let Some(packets) = state.packets.back_mut() {
+            *packets += 1;
+        }
+        if packet.zxid > Zxid(0) {
+            self.stats.last_zxid.store(packet.zxid.0, Relaxed);
+        }
         state.bytes += buffer.len() - before;
         if state.bytes > LINK_BYTES_MAX {
             return Queued::Full;
@@ -101,6 +167,7 @@ impl Link {
         let mut state = self.state.lock();
         state.closed = true;
         state.work.clear();
+        state.packets.clear();
         state.bytes = 0;
         state.work.push_back(Work::Close);
     }
@@ -129,6 +196,7 @@ impl Link {
         match state.work.pop_front() {
             Some(Work::Bytes(bytes)) => {
                 state.bytes -= bytes.len();
+                self.stats.sent.fetch_add(state.packets.pop_front().unwrap_or(0), Relaxed);
                 Poll::Ready(Work::Bytes(bytes))
             }
             Some(Work::Close) => {

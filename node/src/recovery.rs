@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, BufRead, Write};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use store::{DataDirs, RecoverSettings, RecoverTarget, Rejected, SnapshotTrailer, Vfs};
 use tree::image::{self, Loader, LoaderSettings};
 use tree::{Events, ExpectedDigest, Tree, TreeSettings};
@@ -56,6 +57,15 @@ impl ConfigNode {
     }
 }
 
+/// How far the data directory has been read; watched while that goes on.
+#[derive(Debug, Default)]
+pub struct LoadProgress {
+    /// Bytes of snapshots, as they are without compression.
+    pub snapshot_bytes: AtomicU64,
+    /// Transactions of the log.
+    pub transactions: AtomicU64,
+}
+
 /// What was found.
 pub struct Recovered {
     /// The tree with everything that is logged.
@@ -78,7 +88,16 @@ impl Recovery {
     /// # Errors
     /// When the directory must not be used as it is.
     pub fn run(&self, now: Millis) -> store::Result<Recovered> {
+        self.run_watched(now, &LoadProgress::default())
+    }
+
+    /// As [`Recovery::run`], while others look how far it is.
+    ///
+    /// # Errors
+    /// When the directory must not be used as it is.
+    pub fn run_watched(&self, now: Millis, progress: &LoadProgress) -> store::Result<Recovered> {
         let mut target = Target {
+            progress,
             settings: fresh_settings(self.tree),
             snapshots: self.snapshots,
             record_bytes_max: self.settings.entry_bytes_max,
@@ -104,7 +123,8 @@ impl Recovery {
 }
 
 /// The tree while it is rebuilt.
-struct Target {
+struct Target<'a> {
+    progress: &'a LoadProgress,
     settings: TreeSettings,
     snapshots: SnapshotSettings,
     record_bytes_max: usize,
@@ -143,7 +163,7 @@ impl Window {
     }
 }
 
-impl Target {
+impl Target<'_> {
     /// Applies one transaction.
     ///
     /// Within an epoch the zxids tell whether one is missing. Between two epochs they do not: there the first digest does.
@@ -165,7 +185,7 @@ impl Target {
     }
 }
 
-impl RecoverTarget for Target {
+impl RecoverTarget for Target<'_> {
     fn begin_snapshot(&mut self) {
         self.empty();
     }
@@ -177,6 +197,7 @@ impl RecoverTarget for Target {
             let at_end = bytes.is_empty();
             let progress = loader.push(bytes).map_err(|error| Rejected(error.to_string()))?;
             body.consume(progress.consumed);
+            self.progress.snapshot_bytes.fetch_add(progress.consumed as u64, Relaxed);
             if progress.done || at_end {
                 break;
             }
@@ -208,6 +229,7 @@ impl RecoverTarget for Target {
         let entry = TxnEntry::decode(entry).map_err(|error| Rejected(error.to_string()))?;
         self.apply(&entry)?;
         self.history.push(Proposal { zxid: entry.zxid(), bytes: entry.bytes });
+        self.progress.transactions.fetch_add(1, Relaxed);
         Ok(())
     }
 

@@ -224,7 +224,10 @@ impl Requests {
     }
 
     fn note_reply(&self, header: RequestHeader, now: Millis) {
-        self.conn.stats.answered(header.opcode, header.xid, self.shared.last_zxid(), now);
+        // The published one may lag a little behind what was answered.
+        let applied = self.shared.instruments.core.last_applied_zxid.load(Relaxed);
+        let zxid = self.shared.last_zxid().max(Zxid(applied));
+        self.conn.stats.answered(header.opcode, header.xid, zxid, now);
     }
 
     /// Takes complete frames off `input`: appends the replies made here to `output` and keeps what is for the driver, to

@@ -1,6 +1,7 @@
 //! Puts a server together, runs it, and takes it down again.
 
 use crate::actions::{Hands, PeerPorts, Peers, Sink, shared_clients};
+use crate::admin::state::{Node, Running};
 use crate::cgroup::Cgroups;
 use crate::client_port::ClientPort;
 use crate::config::{Config, Mode};
@@ -14,14 +15,13 @@ use crate::learner_conn::LinkNet;
 use crate::limits::{STOP_PATIENCE, STOP_POLL};
 use crate::membership_files::MembershipFiles;
 use crate::memory::{Bounds, Gauge};
-use crate::metrics::commands::Commands;
 use crate::notation::Remote;
 use crate::reconfig::Reconfig;
-use crate::recovery::{Recovered, Recovery};
+use crate::recovery::{LoadProgress, Recovered, Recovery};
 use crate::resolve::Resolver;
 use crate::shared::{DiskStats, Shared};
 use crate::snapshots::Snapshots;
-use crate::{clock, epochs, memory, metrics, settings, volume};
+use crate::{admin, clock, epochs, memory, metrics, settings, volume};
 use parking_lot::RwLock;
 use replica::limits::{CLIENT_INPUTS_MAX, INTERNAL_INPUTS_MAX};
 use replica::{Input, Replica, SharedTree};
@@ -70,7 +70,12 @@ async fn serve(mut config: Config, cgroups: Cgroups, started: Instant) -> Result
     let gauge = Gauge::new(cgroups, config.settings.memory_growth_limit);
     let bounds = Bounds::within(gauge.as_ref().map_or(kernels_limit, Gauge::limit_bytes));
     let recovery = recovery(&config, &bounds);
-    let recovered = recovery.run(clock::wall()).map_err(unusable)?;
+    let progress = Arc::new(LoadProgress::default());
+    // Whoever restarts processes must see that this one is alive, however long it reads its data directory.
+    let node = Node::new(config.clone(), progress.clone(), started);
+    admin::start(&node);
+    metrics::start(&config, node.clone(), Some(admin::pages::pages_beside_metrics(node.clone())));
+    let recovered = recovery.run_watched(clock::wall(), &progress).map_err(unusable)?;
     report(&recovered, started);
     let recovery_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     let recovered_txns = recovered.found.entries;
@@ -115,13 +120,13 @@ async fn serve(mut config: Config, cgroups: Cgroups, started: Instant) -> Result
     if let Some(gauge) = gauge {
         tokio::spawn(memory::watch(gauge, shared.clone(), internal.clone()));
     }
-    let (me, from) = (settings::own_sid(&config), config.settings.commands_from);
-    metrics::start(&config, shared.clone(), Some(Commands { me, from, internal: internal.clone() }));
     let stopped = spawn_driver(Driver::new(replica, hands, internal_inputs, client_inputs, tick))?;
+    node.runs(Running { shared: shared.clone(), internal: internal.clone() });
     let accepting = tokio::spawn(client_port.serve(shared.clone(), internal.clone(), client_places));
     let signal = stop_order.given().await;
     let stopping = Instant::now();
     tracing::info!("stop on {signal}");
+    node.drain();
     if internal.send(Internal::Input(Input::Shutdown)).await.is_err() {
         tracing::debug!("the driver had stopped already");
     }

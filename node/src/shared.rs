@@ -107,8 +107,12 @@ pub struct DiskStats {
     pub sync_total_us: AtomicU64,
     /// The longest, µs.
     pub sync_max_us: AtomicU64,
+    /// Syncs that took longer than `fsync.warningthresholdms`.
+    pub slow_syncs: AtomicU64,
     /// Bytes appended to the queue and not yet durable.
     pub queued_bytes: AtomicU64,
+    /// What the disk thread does.
+    pub thread: DiskThread,
     /// Snapshots written.
     pub snapshots: AtomicU64,
     /// The zxid of the last snapshot.
@@ -117,6 +121,17 @@ pub struct DiskStats {
     pub last_snapshot_at: AtomicI64,
     /// What is measured, of the disk and of everything else.
     pub instruments: Arc<Instruments>,
+}
+
+/// What the disk thread does, for whoever asks whether it is alive.
+#[derive(Debug, Default)]
+pub struct DiskThread {
+    /// Since when it does the job that it does, monotonic ms; 0 while it waits for one.
+    pub busy_since: AtomicI64,
+    /// Whether it waits for room on a full disk.
+    pub waits_for_room: AtomicBool,
+    /// Whether it is gone.
+    pub has_ended: AtomicBool,
 }
 
 /// Everything shared.

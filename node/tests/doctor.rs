@@ -83,7 +83,10 @@ impl Ensemble {
             std::fs::create_dir_all(dir.join("data")).expect("a data directory");
             std::fs::write(dir.join("data/myid"), format!("{}", nth + 1)).expect("myid");
             let data = dir.join("data");
-            let text = format!("tickTime=2000\ninitLimit=20\nsyncLimit=10\ndataDir={}\n{servers}", data.display());
+            let text = format!(
+                "tickTime=2000\ninitLimit=20\nsyncLimit=10\nadmin.enableServer=false\ndataDir={}\n{servers}",
+                data.display()
+            );
             std::fs::write(dir.join("zoo.cfg"), text).expect("zoo.cfg");
             Member { dir, client_port: ports[0], process: None }
         };
@@ -181,7 +184,11 @@ fn a_standalone_server_is_looked_at_before_its_first_start() {
     let dir = tempfile::tempdir().expect("a directory");
     let config = dir.path().join("zoo.cfg");
     let data = dir.path().join("data");
-    std::fs::write(&config, format!("dataDir={}\nclientPort={}\n", data.display(), free_port())).expect("zoo.cfg");
+    std::fs::write(
+        &config,
+        format!("admin.enableServer=false\ndataDir={}\nclientPort={}\n", data.display(), free_port()),
+    )
+    .expect("zoo.cfg");
     let visit = visit(&config, &["--json"]);
     assert_eq!(visit.code, Some(0), "{}", visit.text);
     assert_eq!(visit.with("data.directory", "note").len(), 1);
@@ -195,7 +202,8 @@ fn a_port_of_somebody_else_is_a_problem() {
     let config = dir.path().join("zoo.cfg");
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = taken.local_addr().expect("an address").port();
-    std::fs::write(&config, format!("dataDir={}\nclientPort={port}\n", dir.path().display())).expect("zoo.cfg");
+    std::fs::write(&config, format!("admin.enableServer=false\ndataDir={}\nclientPort={port}\n", dir.path().display()))
+        .expect("zoo.cfg");
     let visit = visit(&config, &["--json"]);
     assert_eq!(visit.code, Some(1), "{}", visit.text);
     let named = visit.with("ports.free", "problem");

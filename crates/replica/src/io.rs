@@ -171,6 +171,8 @@ pub enum CloseReason {
     NotReadOnlyClient,
     /// This server can only be read, and the session is one that only the ensemble may decide about.
     GlobalSession,
+    /// An operator has asked for some connections to move to other servers.
+    Shed,
 }
 
 /// Something to do, in the order given.

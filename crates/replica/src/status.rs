@@ -2,7 +2,9 @@
 
 use crate::io::{ServingRole, Status};
 use crate::replica::{Engine, Replica};
-use crate::tracker::SessionTracker;
+use crate::tracker::{Owner, SessionTracker};
+use wire::{ServerId, SessionId};
+use zab::LinkId;
 
 impl Replica {
     /// A copy of what may be shown.
@@ -51,5 +53,30 @@ impl Replica {
             }
         }
         status
+    }
+
+    /// The learners on this server's links that have said who they are, by link: those of a leader, or the observers that hang on
+    /// this follower. Looked up on request, so that [`Status`] need not be as long as the ensemble is wide.
+    #[must_use]
+    pub fn learner_links(&self) -> Vec<(LinkId, ServerId)> {
+        let Engine::Ensemble(peer) = &self.engine else { return Vec::new() };
+        if let Some(leading) = peer.leading() {
+            return leading.links().filter_map(|link| Some((link, leading.learner_sid(link)?))).collect();
+        }
+        let Some(master) = peer.observer_master() else { return Vec::new() };
+        master.links().filter_map(|link| Some((link, master.learner_sid(link)?))).collect()
+    }
+
+    /// Through which server a session is used. Only the leader and a standalone server know, and not before the session was active
+    /// since they began.
+    #[must_use]
+    pub fn server_of(&self, session: SessionId) -> Option<ServerId> {
+        match self.tracker()?.owner(session)? {
+            Owner::Local => Some(self.settings.me),
+            Owner::Learner(link) => match &self.engine {
+                Engine::Ensemble(peer) => peer.leading()?.learner_sid(link),
+                Engine::Standalone(_) => None,
+            },
+        }
     }
 }

@@ -95,6 +95,12 @@ impl SessionTracker {
         self.sessions.get(&session).map(|tracked| tracked.timeout_ms)
     }
 
+    /// Through which server the session is used, as far as that is known.
+    #[must_use]
+    pub fn owner(&self, session: SessionId) -> Option<Owner> {
+        self.sessions.get(&session)?.owner
+    }
+
     /// Hands a session to an owner.
     pub fn set_owner(&mut self, session: SessionId, owner: Owner) {
         if let Some(tracked) = self.sessions.get_mut(&session) {

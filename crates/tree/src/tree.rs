@@ -387,6 +387,16 @@ impl Tree {
         paths
     }
 
+    /// Whose ephemeral a node is; `Some(None)` where it is none, `None` where there is no such node.
+    #[must_use]
+    pub fn session_of(&self, path: &str) -> Option<Option<SessionId>> {
+        let node = self.store.get(self.store.lookup(path)?);
+        match Owner::of(node.stat.ephemeral_owner, self.settings.extended_types) {
+            Owner::Session(session) => Some(Some(session)),
+            Owner::Nobody | Owner::Container | Owner::Ttl(_) => Some(None),
+        }
+    }
+
     /// The paths that have quotas, with limits and usage.
     #[must_use]
     pub fn quota_usage(&self) -> Vec<QuotaUsage> {
@@ -427,6 +437,12 @@ impl Tree {
     /// The connection has proven more identities.
     pub fn update_watcher(&self, conn: ConnId, identities: Arc<[Id]>) {
         self.watches.lock().update_watcher(conn, identities);
+    }
+
+    /// Who a connection has proven to be; `None` where it was not announced.
+    #[must_use]
+    pub fn watcher_identities(&self, conn: ConnId) -> Option<Arc<[Id]>> {
+        self.watches.lock().identities_of(conn)
     }
 
     /// The connection is gone, and its watches with it.

@@ -189,6 +189,11 @@ impl WatchTables {
         }
     }
 
+    pub(crate) fn identities_of(&self, conn: ConnId) -> Option<Arc<[Id]>> {
+        let watcher = self.watchers[*self.connections.get(&conn)? as usize].as_ref()?;
+        Some(watcher.identities.clone())
+    }
+
     /// Forgets a connection and its watches.
     pub(crate) fn remove_watcher(&mut self, conn: ConnId) {
         let Some(number) = self.connections.remove(&conn) else { return };

@@ -84,8 +84,9 @@ impl ObserverMaster {
         self.links.keys().copied()
     }
 
-    /// The observer behind a link.
-    pub(crate) fn sid_of(&self, link: LinkId) -> Option<ServerId> {
+    /// The observer behind a link, once it has said who it is.
+    #[must_use]
+    pub fn learner_sid(&self, link: LinkId) -> Option<ServerId> {
         self.links.get(&link)?.sid()
     }
 

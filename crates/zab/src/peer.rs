@@ -197,7 +197,7 @@ impl Peer {
         match &self.role {
             Role::Leading(leading) => leading.learner_sid(link),
             Role::Learning(learning) if learning.link() == link => Some(learning.upstream()),
-            Role::Learning(learning) => learning.master()?.sid_of(link),
+            Role::Learning(learning) => learning.master()?.learner_sid(link),
             Role::Settling | Role::Looking | Role::Stopped => None,
         }
     }

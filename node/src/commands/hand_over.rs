@@ -1,15 +1,20 @@
 //! `zookube-node hand-over`: asks the leader on this machine to let another server lead, before it is taken down.
 
 use crate::commands::ConfigArgs;
+use crate::config::Config;
 use crate::config::is_wildcard;
-use crate::metrics;
-use crate::metrics::commands::HAND_OVER;
 use crate::probe::{self, Target};
+use crate::{admin, metrics};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use serde_json::Value;
 use std::process::ExitCode;
 use std::time::Duration;
+
+/// The command's path below the one that is configured for commands.
+const HAND_OVER: &str = "/hand_over";
+/// The path of all commands where nothing else is configured, and always on the metrics port.
+const COMMANDS: &str = "/commands";
 
 /// Arguments of `hand-over`.
 #[derive(Debug, Args)]
@@ -19,7 +24,7 @@ pub struct HandOverArgs {
     /// Who is to lead. Without it: the voter that has acknowledged most.
     #[arg(long, value_name = "SID")]
     to: Option<i64>,
-    /// The leader's metrics port, as host:port. Without it: the configured one, on this machine.
+    /// The leader's admin or metrics port, as host:port. Without it: the configured one, on this machine.
     #[arg(long, value_name = "HOST:PORT")]
     address: Option<String>,
     /// Print the answer in JSON.
@@ -35,20 +40,49 @@ pub struct HandOverArgs {
 /// # Errors
 /// When nobody answers, or it is not known whom to ask.
 pub fn run(arguments: &HandOverArgs) -> Result<ExitCode> {
-    let target = match &arguments.address {
-        Some(text) => parse(text)?,
-        None => configured(&arguments.config)?,
+    let places = match &arguments.address {
+        Some(text) => vec![Place { target: parse(text)?, commands: COMMANDS.to_owned() }],
+        None => configured(&arguments.config.read()?.0)?,
     };
     let query = arguments.to.map(|sid| format!("?to={sid}")).unwrap_or_default();
-    let request =
-        format!("POST {HAND_OVER}{query} HTTP/1.1\r\nHost: {target}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
     let within = Duration::from_millis(arguments.timeout_ms);
-    let answer = probe::exchange(&target, request, within).map_err(anyhow::Error::msg)?;
-    let answer = body(&answer).with_context(|| {
-        format!("{target} does not know {HAND_OVER}. hint: --address names the metrics port of a zookube server")
-    })?;
+    let answer = first_answer(&places, |place| ask(place, &query, within))?;
     print(&if arguments.json { answer.to_string() } else { text(&answer) });
     Ok(if answer["outcome"] == "handed over" { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Where commands are taken.
+#[derive(Debug, Clone, PartialEq)]
+struct Place {
+    target: Target,
+    /// The path above them.
+    commands: String,
+}
+
+/// The answer of the first place that has one. Another program may have taken the port of the first.
+fn first_answer(places: &[Place], mut ask: impl FnMut(&Place) -> Result<Value>) -> Result<Value> {
+    let mut first_error = None;
+    for place in places {
+        match ask(place) {
+            Ok(answer) => return Ok(answer),
+            Err(error) => {
+                first_error.get_or_insert(error);
+            }
+        }
+    }
+    Err(first_error.context("there is nobody to ask")?)
+}
+
+fn ask(place: &Place, query: &str, within: Duration) -> Result<Value> {
+    let Place { target, commands } = place;
+    let request = format!(
+        "POST {commands}{HAND_OVER}{query} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    );
+    let answer = probe::exchange(target, request, within).map_err(anyhow::Error::msg)?;
+    body(&answer).with_context(|| {
+        let said = refusal(&answer).unwrap_or_else(|| format!("{target} does not know {commands}{HAND_OVER}"));
+        format!("{said}. hint: --address names the admin or metrics port of a zookube server, on its machine")
+    })
 }
 
 #[expect(clippy::print_stdout, reason = "the answer is what was asked for on standard output")]
@@ -65,16 +99,22 @@ fn parse(text: &str) -> Result<Target> {
     Ok(Target { host: Some(host.to_owned()), port })
 }
 
-/// Where the server of this configuration publishes its metrics, seen from its own machine.
-fn configured(config: &ConfigArgs) -> Result<Target> {
-    let (config, _) = config.read()?;
-    let Some((host, port)) = metrics::address(&config) else {
-        bail!(
-            "the configuration opens no metrics port, on which commands are taken. hint: metricsProvider.className={}",
-            metrics::PROMETHEUS
-        );
+/// Where the server of this configuration takes commands, seen from its own machine: on its admin port, else on the metrics port.
+fn configured(config: &Config) -> Result<Vec<Place>> {
+    let place = |(host, port): (&str, u16), commands: &str| {
+        let host = (!is_wildcard(host)).then(|| host.to_owned());
+        Place { target: Target { host, port }, commands: commands.to_owned() }
     };
-    Ok(Target { host: (!is_wildcard(host)).then(|| host.to_owned()), port })
+    let admin = admin::address(config).filter(|(_, port)| *port != 0);
+    let places: Vec<Place> = admin
+        .map(|address| place(address, &config.settings.admin_command_url))
+        .into_iter()
+        .chain(metrics::address(config).map(|address| place(address, COMMANDS)))
+        .collect();
+    if places.is_empty() {
+        bail!("the configuration opens no port on which commands are taken. hint: admin.enableServer=true");
+    }
+    Ok(places)
 }
 
 /// The JSON of an HTTP answer, if it is one to this command.
@@ -82,6 +122,13 @@ fn body(answer: &str) -> Option<Value> {
     let (_, body) = answer.split_once("\r\n\r\n")?;
     let value: Value = serde_json::from_str(body.trim()).ok()?;
     value["outcome"].is_string().then_some(value)
+}
+
+/// What the server says of why it refuses to listen.
+fn refusal(answer: &str) -> Option<String> {
+    let (_, body) = answer.split_once("\r\n\r\n")?;
+    let value: Value = serde_json::from_str(body.trim()).ok()?;
+    Some(value["error"].as_str()?.to_owned())
 }
 
 fn text(answer: &Value) -> String {
@@ -115,6 +162,22 @@ mod tests {
         for wrong in ["zk1", "zk1:", "7000", "zk1:70000"] {
             assert!(parse(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn another_place_is_asked_where_the_first_does_not_answer() {
+        let place = |port| Place { target: Target { host: None, port }, commands: COMMANDS.to_owned() };
+        let places = [place(1), place(2)];
+        let answers = |wanted: u16| {
+            first_answer(&places, |place| match place.target.port {
+                port if port == wanted => Ok(Value::from(port)),
+                port => bail!("{port} is silent"),
+            })
+        };
+        assert_eq!(answers(1).unwrap(), 1);
+        assert_eq!(answers(2).unwrap(), 2);
+        assert_eq!(answers(3).unwrap_err().to_string(), "1 is silent");
+        assert_eq!(refusal("HTTP/1.1 403 x\r\n\r\n{\"error\" : \"no\"}"), Some("no".to_owned()));
     }
 
     #[test]

@@ -260,14 +260,14 @@ fn keys_without_effect_warn_once_unless_they_ask_for_what_happens_anyway() {
     .check_warnings(&[]);
     standalone(
         "forceSync=no\n\
-         nio.numWorkerThreads=4\nssl.keyStore.location=/k\nadmin.serverPort=8081",
+         nio.numWorkerThreads=4\nssl.keyStore.location=/k\nadmin.httpVersion=20",
     )
     .check_warnings(&[
         "key forceSync (zoo.cfg:3) has no effect here: nothing is acknowledged before it is on disk",
         "key nio.numWorkerThreads (zoo.cfg:4) has no effect here: there are no such threads to count",
         "key ssl.keyStore.location (zoo.cfg:5) has no effect here: TLS comes later, and nothing is encrypted \
              until then",
-        "key admin.serverPort (zoo.cfg:6) has no effect here: there is no HTTP admin server yet",
+        "key admin.httpVersion (zoo.cfg:6) has no effect here: TLS comes later",
     ]);
 }
 
@@ -276,7 +276,7 @@ fn security_that_is_not_there_is_refused() {
     standalone(
         "secureClientPort=2281\nsslQuorum=true\nquorum.auth.enableSasl=true\nsessionRequireClientSASLAuth=true\n\
          enforce.auth.enabled=true\nauthProvider.1=org.apache.zookeeper.server.auth.SASLAuthenticationProvider\n\
-         audit.enable=true\n",
+         audit.enable=true\nadmin.forceHttps=true\n",
     )
     .check_errors(&[
         "zoo.cfg:3: key `secureClientPort` is refused: TLS comes later; remove it",
@@ -288,6 +288,7 @@ fn security_that_is_not_there_is_refused() {
         "zoo.cfg:8: key `authProvider.1` is refused: there are no Java classes to load; the schemes here are world, \
          auth, digest, ip and super; remove it",
         "zoo.cfg:9: key `audit.enable` is refused: the audit log comes later; remove it or set it to false",
+        "zoo.cfg:10: key `admin.forceHttps` is refused: TLS comes later; remove it or set it to false",
     ]);
     standalone("sslQuorum=false\nquorum.auth.enableSasl=False\naudit.enable=false\n").check_warnings(&[]);
     // A secret is not repeated.

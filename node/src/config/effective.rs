@@ -107,6 +107,10 @@ impl Config {
                 (METRICS_PROMETHEUS.to_owned(), "default in a container")
             }
             "metricsProvider.className" => (METRICS_NOWHERE.to_owned(), "default"),
+            "admin.serverAddress" => {
+                let which = if self.file.is_none() { "default in a container" } else { "default" };
+                (self.admin_host().to_owned(), which)
+            }
             _ => return None,
         };
         Some((value, Place::Default(which)))

@@ -250,8 +250,25 @@ honoured! {
             "the address that port is bound to";
         metrics_port: u16 = Is("7000"), PORT, "metricsProvider.httpPort",
             "its number";
+        admin_enabled: bool = Is("true"), Kind::Boolean, "admin.enableServer",
+            "`false`: there is no admin server (`docs/admin.md`)";
+        admin_host: Option<String> = Derived("`127.0.0.1`; `0.0.0.0` where there is no `zoo.cfg`. Apache's is `0.0.0.0`"),
+            Kind::Text, "admin.serverAddress",
+            "the address the admin server is bound to";
+        admin_port: u16 = Is("8080"), Kind::Int { min: 0, max: 65535 }, "admin.serverPort",
+            "its port; 0 = one that is free, which the log tells. A server whose port is taken serves without, and tries again";
+        admin_command_url: String = Is("/commands"), Kind::UrlPath, "admin.commandURL",
+            "the path above its commands";
+        admin_idle_timeout_ms: i64 = Is("30000"), COUNT_OR_UNSET, "admin.idleTimeout",
+            "how long a connection to it may be silent, in ms; 0 or -1 = no limit but that of every connection's life";
+        admin_snapshot_enabled: bool = Is("true"), Kind::Boolean, "admin.snapshot.enabled",
+            "`false`: the command `snapshot` is refused";
+        admin_restore_enabled: bool = Is("true"), Kind::Boolean, "admin.restore.enabled",
+            "`false`: the command `restore` is refused";
+        admin_rate_limiter_interval_ms: i64 = Is("300000"), COUNT, "admin.rateLimiterIntervalInMS",
+            "how long after a `restore` the next one is refused, in ms; `snapshot` has a thousandth of it";
         commands_from: CommandsFrom = Is("loopback"), Kind::OneOf(&["loopback", "any", "none"]), "admin.commandsFrom",
-            "from where that port takes commands such as `POST /commands/hand_over`: from this machine, from anywhere, from nowhere. Our own key";
+            "from where commands that change something are taken without a password: from this machine, from anywhere; `none` takes none at all. Our own key";
         log_format: LogFormat = Is("text"), Kind::OneOf(&["text", "json"]), "log.format",
             "what a log line is: text, or a JSON object (`docs/operating/logs.md`). Our own key";
         log_level: String = Is("info"), Kind::LogLevel, "log.level",

@@ -21,7 +21,6 @@ const TLS: &str = "TLS comes later";
 const TLS_DETAIL: &str = "TLS comes later, and nothing is encrypted until then";
 const SASL: &str = "SASL comes later";
 const SASL_DETAIL: &str = "SASL comes later, and nobody is authenticated by it until then";
-const ADMIN: &str = "there is no HTTP admin server yet";
 const METRICS: &str = "the metrics endpoint has no such detail";
 const JVM: &str = "there is no Java virtual machine";
 const THREADS: &str = "there are no such threads to count";
@@ -190,7 +189,7 @@ inert! {
         "enableEagerACLCheck": Kind::Boolean, Is("false"), "whether a learner checks ACLs before it forwards",
             ignored(FALSE, "the leader checks every request; the answer is the same");
         "IPAuthenticationProvider.usexforwardedfor": Kind::Boolean, Is("false"),
-            "whether the HTTP admin server believes X-Forwarded-For", ignored(FALSE, ADMIN);
+            "whether the HTTP admin server believes X-Forwarded-For", ignored(FALSE, "the address of the connection is the one that counts");
         "authProvider.N": Kind::Text, Unset, "the Java class of another authentication scheme",
             refused(&[
                 "org.apache.zookeeper.server.auth.DigestAuthenticationProvider",
@@ -262,10 +261,13 @@ inert! {
             ignored(&[], "the audit log comes later");
     }
     Operations {
-        "admin.enableServer": Kind::Boolean, Is("true"), "the HTTP admin server", ignored(FALSE, ADMIN);
-        "admin.serverAddress": Kind::Text, Is("0.0.0.0"), "its address", ignored(&[], ADMIN);
-        "admin.serverPort": Kind::Int { min: 0, max: 65535 }, Is("8080"), "its port", ignored(&[], ADMIN);
-        "admin.*": Kind::Text, Unset, "its details", ignored(&[], ADMIN);
+        "admin.forceHttps": Kind::Boolean, Is("false"), "whether the admin server accepts TLS only",
+            refused(FALSE, TLS);
+        "admin.portUnification": Kind::Boolean, Is("false"), "whether it accepts both TLS and plain text",
+            refused(FALSE, TLS);
+        "admin.needClientAuth": Kind::Boolean, Is("false"), "whether its clients must show a certificate",
+            refused(FALSE, TLS);
+        "admin.httpVersion": Kind::Text, Is("11"), "its version of HTTP beneath TLS", ignored(&["11"], TLS);
         "metricsProvider.*": Kind::Text, Unset, "its details", ignored(&[], METRICS);
         "jvm.pause.monitor": Kind::Boolean, Is("false"), "whether pauses of the virtual machine are measured",
             ignored(FALSE, JVM);

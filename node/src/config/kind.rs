@@ -37,6 +37,8 @@ pub enum Kind {
     LogLevel,
     /// Where a collector is: an HTTP address without TLS.
     Collector,
+    /// The path of a URL, which begins with a slash and does not end in one; empty for none.
+    UrlPath,
     /// Anything.
     Text,
 }
@@ -81,6 +83,7 @@ impl Kind {
             Kind::Memory => GrowthLimit::parse(text).is_ok().then(|| Value::Text(text.to_owned())),
             Kind::LogLevel => directive::parse(text).is_ok().then(|| Value::Text(text.to_owned())),
             Kind::Collector => is_http(text).then(|| Value::Text(text.to_owned())),
+            Kind::UrlPath => is_url_path(text).then(|| Value::Text(text.to_owned())),
             Kind::Text => Some(Value::Text(text.to_owned())),
         };
         value.ok_or(self)
@@ -94,6 +97,12 @@ fn integer(text: &str) -> Option<i64> {
         Some(_) => None,
         None => text.parse().ok(),
     }
+}
+
+fn is_url_path(text: &str) -> bool {
+    let named = |rest: &str| rest.split('/').all(|name| !matches!(name, "" | "." | ".."));
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte);
+    text.bytes().all(plain) && (text.is_empty() || text.strip_prefix('/').is_some_and(named))
 }
 
 fn word(text: &str, words: &'static [&'static str]) -> Option<&'static str> {
@@ -130,6 +139,7 @@ impl fmt::Display for Kind {
             Kind::Memory => f.write_str("off, a share such as 80%, or a size such as 48m"),
             Kind::LogLevel => f.write_str("a level such as debug, or info,zab=debug"),
             Kind::Collector => f.write_str("an address such as http://collector:4318"),
+            Kind::UrlPath => f.write_str("a path such as /commands, without a slash at its end"),
             Kind::Text => f.write_str("text"),
         }
     }
@@ -256,7 +266,7 @@ impl Field for DigestAlgorithm {
     }
 }
 
-/// From where commands on the metrics port are taken (`admin.commandsFrom`).
+/// From where commands that change something are taken without a password (`admin.commandsFrom`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CommandsFrom {
     /// From this machine, through its loopback interface.
@@ -351,6 +361,11 @@ mod tests {
             (Kind::Collector, "https://collector:4318", Err("an address such as http://collector:4318")),
             (Kind::Collector, "http://:4318", Err("an address such as http://collector:4318")),
             (Kind::Text, "", Ok(Value::Text(String::new()))),
+            (Kind::UrlPath, "", Ok(Value::Text(String::new()))),
+            (Kind::UrlPath, "/zk/v1", Ok(Value::Text("/zk/v1".to_owned()))),
+            (Kind::UrlPath, "zk", Err("a path such as /commands, without a slash at its end")),
+            (Kind::UrlPath, "/zk/", Err("a path such as /commands, without a slash at its end")),
+            (Kind::UrlPath, "/a b", Err("a path such as /commands, without a slash at its end")),
         ] {
             let found = kind.read(text).map_err(|kind| kind.to_string());
             assert_eq!(found, expected.map_err(str::to_owned), "{kind:?} {text:?}");

@@ -55,6 +55,10 @@ const SESSION_TIMEOUT_TICKS_MAX: i64 = 20;
 /// What Java takes for a listen backlog of -1.
 const LISTEN_BACKLOG_DEFAULT: u32 = 50;
 
+/// Where the admin server listens unless the key is set.
+const LOOPBACK: &str = "127.0.0.1";
+const EVERYWHERE: &str = "0.0.0.0";
+
 /// What replaces or completes the file.
 #[derive(Clone, Debug, Default)]
 pub struct Overrides {
@@ -312,6 +316,14 @@ impl Config {
         if let Some(client) = self.own_spec().and_then(|spec| spec.client.clone()) {
             self.client = client;
         }
+    }
+
+    /// The address of the admin server. Apache's answers to everybody; here that is so where the environment is the configuration,
+    /// as in a container, which has a network of its own.
+    #[must_use]
+    pub fn admin_host(&self) -> &str {
+        let usual = if self.file.is_none() { EVERYWHERE } else { LOOPBACK };
+        self.settings.admin_host.as_deref().unwrap_or(usual)
     }
 
     /// Digest of the user who may do everything, `user:hash`.

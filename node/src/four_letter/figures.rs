@@ -34,7 +34,7 @@ pub fn version() -> String {
 }
 
 /// `srvr`, `stat`.
-pub(super) fn server<'a>(shared: &Shared, version: &'a str) -> Server<'a> {
+pub(crate) fn server<'a>(shared: &Shared, version: &'a str) -> Server<'a> {
     let status = shared.status();
     Server {
         version,
@@ -55,7 +55,7 @@ fn latencies(latency: &Latency) -> Latencies {
 }
 
 /// The lines of `stat` and `cons`, oldest connection first.
-pub(super) fn connections(shared: &Shared) -> Vec<Connection> {
+pub(crate) fn connections(shared: &Shared) -> Vec<Connection> {
     shared.registry.list().iter().map(|conn| connection(conn)).collect()
 }
 
@@ -81,7 +81,7 @@ fn connection(conn: &Conn) -> Connection {
 }
 
 /// `conf`.
-pub(super) fn conf(shared: &Shared) -> String {
+pub(crate) fn conf(shared: &Shared) -> String {
     let config = &shared.config;
     let (dirs, _) = settings::dirs(config);
     let (data_dir_bytes, data_log_bytes) = dir_sizes(shared);
@@ -116,12 +116,12 @@ fn ensemble_conf(config: &Config, membership: &Membership) -> EnsembleConf {
     }
 }
 
-fn absolute(path: &Path) -> String {
+pub(crate) fn absolute(path: &Path) -> String {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string()
 }
 
 /// Sizes of the directories of snapshots and of the log.
-pub(super) fn dir_sizes(shared: &Shared) -> (u64, u64) {
+pub(crate) fn dir_sizes(shared: &Shared) -> (u64, u64) {
     let (dirs, _) = settings::dirs(&shared.config);
     (dir_size(&dirs.snap_dir(), DIRECTORY_DEPTH_MAX), dir_size(&dirs.log_dir(), DIRECTORY_DEPTH_MAX))
 }
@@ -141,7 +141,7 @@ fn dir_size(dir: &Path, depth: usize) -> u64 {
 }
 
 /// `dump`.
-pub(super) fn dump(shared: &Shared) -> Dump {
+pub(crate) fn dump(shared: &Shared) -> Dump {
     let status = shared.status();
     let to_wall = clock::wall().0 - clock::mono().0;
     let tree = shared.tree.read();
@@ -175,14 +175,14 @@ fn given_up_at(conn: &Conn, shared: &Shared) -> i64 {
 }
 
 /// `wchc`.
-pub(super) fn watches_by_session(shared: &Shared) -> Vec<(SessionId, Vec<String>)> {
+pub(crate) fn watches_by_session(shared: &Shared) -> Vec<(SessionId, Vec<String>)> {
     let watches = shared.tree.read().watches_by_conn();
     let session_of = sessions_by_conn(shared);
     watches.into_iter().filter_map(|(conn, paths)| Some((*session_of.get(&conn)?, paths))).collect()
 }
 
 /// `wchp`.
-pub(super) fn watches_by_path(shared: &Shared) -> Vec<(String, Vec<SessionId>)> {
+pub(crate) fn watches_by_path(shared: &Shared) -> Vec<(String, Vec<SessionId>)> {
     let watches = shared.tree.read().watches_by_path();
     let session_of = sessions_by_conn(shared);
     let sessions = |conns: Vec<ConnId>| conns.iter().filter_map(|conn| session_of.get(conn).copied()).collect();
@@ -194,7 +194,7 @@ fn sessions_by_conn(shared: &Shared) -> HashMap<ConnId, SessionId> {
 }
 
 /// `envi`, with `<NA>` for what only a Java process has, as Apache writes where it does not know.
-pub(super) fn environment() -> Vec<(&'static str, String)> {
+pub(crate) fn environment() -> Vec<(&'static str, String)> {
     let unknown = || "<NA>".to_owned();
     let line_of = |path: &str| std::fs::read_to_string(path).ok().map(|text| text.trim().to_owned());
     let variable = |name: &str| std::env::var(name).unwrap_or_else(|_| unknown());

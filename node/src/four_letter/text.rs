@@ -247,7 +247,7 @@ fn put_connection(text: &mut String, connection: &Connection, detail: Detail) {
 }
 
 /// `lop` (`FinalRequestProcessor.processRequest`).
-fn operation_code(operation: OpCode) -> &'static str {
+pub(crate) fn operation_code(operation: OpCode) -> &'static str {
     match operation {
         OpCode::Create | OpCode::Create2 | OpCode::CreateContainer | OpCode::CreateTtl => "CREA",
         OpCode::Delete | OpCode::DeleteContainer => "DELE",

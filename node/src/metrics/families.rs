@@ -271,7 +271,7 @@ impl Families {
     fn put_gauges(&mut self, shared: &Shared, status: &Status) {
         let (disk, membership) = (&shared.instruments.disk, shared.membership());
         for (name, value) in [
-            ("zookube_disk_is_full", f64::from(u8::from(disk.is_full.load(Relaxed)))),
+            ("zookube_disk_is_full", f64::from(u8::from(shared.disk.thread.waits_for_room.load(Relaxed)))),
             ("zookube_epoch", status.epoch as f64),
             ("zookube_last_snapshot_bytes", disk.snapshot_bytes.load(Relaxed) as f64),
             ("zookube_last_snapshot_timestamp_seconds", shared.disk.last_snapshot_at.load(Relaxed) as f64 / 1000.0),

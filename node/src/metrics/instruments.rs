@@ -12,7 +12,7 @@ use replica::ServingRole;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use tree::Events;
 use wire::client::{EventType, OpCode};
 use wire::{Millis, ServerId};
@@ -233,6 +233,7 @@ impl Instruments {
 
     /// The phases of a write that ended in this step: its quorum and its application.
     pub fn applied(&self, zxid: wire::Zxid) {
+        self.core.last_applied_zxid.store(zxid.0, Relaxed);
         let (began_us, now_us) = (self.core.step_began_us.load(Relaxed), clock::micros());
         // The transactions of one step are applied one after the other.
         let from_us = self.core.last_applied_us.swap(now_us, Relaxed).max(began_us);
@@ -453,8 +454,6 @@ pub struct DiskInstruments {
     pub snapshot_bytes: AtomicU64,
     /// Snapshots that could not be written.
     pub snapshot_errors: AtomicU64,
-    /// Whether the disk thread waits for room.
-    pub is_full: AtomicBool,
     /// `dbinittime`: reading the data directory at the start, ms.
     pub recovery_ms: Summary,
     /// `startup_txns_loaded`: transactions that were replayed at the start.
@@ -478,7 +477,6 @@ impl Default for DiskInstruments {
             snapshot_ms: Summary::default(),
             snapshot_bytes: AtomicU64::new(0),
             snapshot_errors: AtomicU64::new(0),
-            is_full: AtomicBool::new(false),
             recovery_ms: Summary::default(),
             recovered_txns: Summary::default(),
         }
@@ -494,6 +492,8 @@ pub struct CoreInstruments {
     /// When the step that goes on began, monotonic µs.
     pub step_began_us: AtomicU64,
     last_applied_us: AtomicU64,
+    /// The transaction that was applied last; 0 before the first.
+    pub last_applied_zxid: AtomicI64,
     /// How late the driver came to its deadlines, µs.
     pub late: Histogram,
     /// From looking for a leader until clients are served, µs.
@@ -537,6 +537,7 @@ impl Default for CoreInstruments {
         CoreInstruments {
             step_began_us: AtomicU64::new(0),
             last_applied_us: AtomicU64::new(0),
+            last_applied_zxid: AtomicI64::new(0),
             late: Histogram::new(DURATIONS_US),
             election: Histogram::new(LONG_DURATIONS_US),
             election_ms: Summary::default(),

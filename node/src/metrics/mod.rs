@@ -1,15 +1,15 @@
 //! The metrics port (`metricsProvider.httpPort`): `/metrics` for Prometheus, `/livez` and `/readyz` for whoever restarts
-//! processes and routes clients, and [`commands`].
+//! processes and routes clients.
 //!
 //! ```text
 //! threads ── instruments ──┐
 //! core ───── status ───────┼──> families ──> exposition ──> http
 //! kernel ─── process ──────┘       └── catalog: names, kinds, meanings
 //! ```
-//! [`Source`] is what differs between our engine and Apache's.
+//! [`Source`] is what differs between our engine and Apache's. The probes of our own are those of the admin server
+//! ([`crate::admin::health`]).
 
 pub mod catalog;
-pub mod commands;
 pub mod elections;
 pub mod exposition;
 pub mod families;
@@ -22,12 +22,9 @@ pub mod slow;
 pub mod txn_times;
 
 use crate::config::Config;
-use crate::limits::CORE_SILENT_MS_MAX;
-use crate::shared::Shared;
-use commands::Commands;
+use axum::Router;
 use prometheus::proto::MetricFamily;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 
 /// Apache's class that opens the port.
 pub const PROMETHEUS: &str = "org.apache.zookeeper.metrics.prometheus.PrometheusMetricsProvider";
@@ -85,35 +82,10 @@ pub fn address(config: &Config) -> Option<(&str, u16)> {
     published.then_some((settings.metrics_host.as_str(), settings.metrics_port))
 }
 
-/// Opens the port in the background, where one is configured. A server that cannot publish its metrics serves all the same. An
-/// engine without commands of ours takes none.
-pub fn start(config: &Config, source: Arc<dyn Source>, commands: Option<Commands>) {
+/// Opens the port in the background, where one is configured. A server that cannot publish its metrics serves all the same. `own` are
+/// the pages of our own server in place of the probes; another engine has none.
+pub fn start(config: &Config, source: Arc<dyn Source>, own: Option<Router>) {
     if let Some((host, port)) = address(config) {
-        tokio::spawn(http::publish(host.to_owned(), port, source, commands.map(Arc::new)));
-    }
-}
-
-impl Source for Shared {
-    fn metrics(&self) -> Result<Vec<MetricFamily>, String> {
-        Ok(families::of_server(self))
-    }
-
-    fn live(&self) -> Result<(), String> {
-        match self.published_ms_ago() {
-            ms if ms <= CORE_SILENT_MS_MAX => Ok(()),
-            ms => Err(format!("the core has not moved for {ms} ms")),
-        }
-    }
-
-    fn ready(&self) -> Result<(), String> {
-        self.live()?;
-        if self.leads_without_clients() {
-            return Ok(());
-        }
-        match self.status().mode {
-            _ if !self.serving.load(Relaxed) => Err(NO_LEADER.to_owned()),
-            "read-only" => Err(ONLY_READ.to_owned()),
-            _ => Ok(()),
-        }
+        tokio::spawn(http::publish(host.to_owned(), port, source, own));
     }
 }

@@ -74,7 +74,10 @@ impl Server {
         std::fs::write(data.join("myid"), "1").expect("myid");
         let mut text = format!("tickTime=500\ndataDir={}\nclientPort={client_port}\n{more}", data.display());
         text += "4lw.commands.whitelist=*\nmaxClientCnxns=0\n";
-        if !more.is_empty() {
+        if !more.contains("admin.") {
+            text += "admin.enableServer=false\n";
+        }
+        if more.contains("initLimit") {
             text += &format!("server.1=127.0.0.1:{quorum_port}:{election_port}\n");
         }
         std::fs::write(dir.path().join("zoo.cfg"), text).expect("zoo.cfg");

@@ -8,6 +8,7 @@
 //! No expected answer is written down anywhere: the reference answers in the same run.
 
 pub mod compare;
+pub mod document;
 pub mod generate;
 pub mod mask;
 pub mod reply;

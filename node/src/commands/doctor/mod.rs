@@ -24,9 +24,9 @@ mod volume;
 
 use crate::commands::ConfigArgs;
 use crate::config::{Config, Listen, Mode};
-use crate::metrics;
 use crate::resolve::Resolver;
 use crate::settings;
+use crate::{admin, metrics};
 use anyhow::{Context, Result};
 use data::Holder;
 use dial::DialSettings;
@@ -201,10 +201,12 @@ fn locality(address: IpAddr) -> Locality {
 async fn own_ports(config: &Config, running: Option<&Holder>, resolver: &Resolver) -> Vec<Finding> {
     let of = |purpose: &'static str, listens: Vec<Listen>| listens.into_iter().map(move |listen| (purpose, listen));
     let metrics = metrics::address(config).map(|(host, port)| Listen::on(host, port));
+    let admin = admin::address(config).filter(|(_, port)| *port != 0).map(|(host, port)| Listen::on(host, port));
     let all = of("clients", vec![config.client_listen()])
         .chain(of("quorum", config.quorum_listen()))
         .chain(of("election", config.election_listen()))
-        .chain(of("metrics", metrics.into_iter().collect()));
+        .chain(of("metrics", metrics.into_iter().collect()))
+        .chain(of("admin", admin.into_iter().collect()));
     let mut findings = Vec::new();
     for (purpose, listen) in all {
         let addresses = match &listen.host {

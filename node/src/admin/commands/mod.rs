@@ -1,0 +1,9 @@
+//! What the commands do, by what they are about.
+
+pub mod change;
+pub mod clients;
+pub mod ensemble;
+pub mod hand_over;
+pub mod owner;
+pub mod process;
+pub mod server;
