@@ -154,3 +154,26 @@ fn the_history_read_again_is_bounded_in_bytes() {
     assert_eq!(kept(2 * one), [2, 3]);
     assert_eq!(kept(0), [3]);
 }
+
+#[test]
+fn the_configuration_before_the_last_reconfiguration_is_known_to_have_been_in_force() {
+    let mut world = world();
+    let reconfigured = |zxid: i64, voters: i64| {
+        let header = TxnHeader { session: SessionId(1), cxid: Xid(1), zxid: Zxid(zxid), time: Millis(1) };
+        let lines: String = (1..=voters).map(|sid| format!("server.{sid}=h{sid}:1:2:participant\n")).collect();
+        let data = Some(Bytes::from(format!("{lines}version={zxid:x}")));
+        let txn = Txn::Reconfig { path: tree::CONFIG_PATH.to_owned(), data, version: -1 };
+        Proposal { zxid: Zxid(zxid), bytes: TxnEntry::new(header, txn, None).bytes }
+    };
+    let before = |world: &World| {
+        let recovered = world.recovery.run(Millis(0)).expect("a log");
+        let shown = replica::config_in(&recovered.tree).map(|shown| shown.version);
+        (recovered.config_before.map(|before| before.version), shown)
+    };
+    world.queue.send(Job::Append(vec![proposal(1, ""), reconfigured(2, 1)]));
+    assert_eq!(world.synced(), Zxid(2));
+    assert_eq!(before(&world), (None, Some(2)));
+    world.queue.send(Job::Append(vec![reconfigured(3, 3), proposal(4, "")]));
+    assert_eq!(world.synced(), Zxid(4));
+    assert_eq!(before(&world), (Some(2), Some(3)));
+}

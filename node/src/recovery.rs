@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use store::{DataDirs, RecoverSettings, RecoverTarget, Rejected, SnapshotTrailer, Vfs};
 use tree::image::{self, Loader, LoaderSettings};
 use tree::{Events, ExpectedDigest, Tree, TreeSettings};
-use wire::txn::{TxnDigest, TxnEntry};
+use wire::txn::{Txn, TxnDigest, TxnEntry};
 use wire::{Millis, Zxid};
 use zab::Proposal;
 use zab::quorum::Membership;
@@ -74,6 +74,9 @@ pub struct Recovered {
     pub history: Vec<Proposal>,
     /// What the store says.
     pub found: store::Recovered,
+    /// The configuration before the last reconfiguration in the log, if there is one. It was in force: a leader proposes no
+    /// reconfiguration before the one before is.
+    pub config_before: Option<Membership>,
 }
 
 /// Settings for another tree, with a seed that clients cannot know.
@@ -104,15 +107,16 @@ impl Recovery {
             tree: Tree::new(fresh_settings(self.tree)),
             events: Events::new(),
             epoch_unproven: false,
+            config_before: None,
             history: Window::new(self.history_max, self.history_bytes_max),
         };
         let found = store::recover(&self.vfs, &self.dirs, &self.settings, &mut target)?;
-        let Target { mut tree, history, .. } = target;
+        let Target { mut tree, history, config_before, .. } = target;
         tree.set_last_zxid(found.last);
         if let Some(node) = &self.config_node {
             node.put_into(&mut tree, now);
         }
-        Ok(Recovered { tree, history: history.entries.into(), found })
+        Ok(Recovered { tree, history: history.entries.into(), found, config_before })
     }
 
     /// What a loader of a snapshot from a peer must know.
@@ -132,6 +136,8 @@ struct Target<'a> {
     events: Events,
     /// An epoch has begun, and none of its transactions has shown by its digest that it follows from what is before it.
     epoch_unproven: bool,
+    /// See [`Recovered::config_before`].
+    config_before: Option<Membership>,
     history: Window,
 }
 
@@ -172,6 +178,11 @@ impl Target<'_> {
         let mismatches = self.tree.digest_mismatches();
         let last = self.tree.last_zxid();
         self.epoch_unproven |= entry.zxid().epoch() > last.epoch();
+        if matches!(entry.txn, Txn::Reconfig { .. }) {
+            // A snapshot may hold what the log tells once more.
+            let before = replica::config_in(&self.tree).filter(|before| before.version < entry.zxid().0);
+            self.config_before = before.or(self.config_before.take());
+        }
         self.tree.apply(entry, &mut self.events);
         self.events.clear();
         if self.epoch_unproven && mismatches == 0 && self.tree.digest_mismatches() > 0 {
@@ -222,6 +233,7 @@ impl RecoverTarget for Target<'_> {
     fn empty(&mut self) {
         self.tree = Tree::new(self.settings);
         self.epoch_unproven = false;
+        self.config_before = None;
         self.history.clear();
     }
 

@@ -78,8 +78,7 @@ async fn serve(mut config: Config, cgroups: Cgroups, started: Instant) -> Result
     let recovered = recovery.run_watched(clock::wall(), &progress).map_err(unusable)?;
     report(&recovered, started);
     let recovery_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    let recovered_txns = recovered.found.entries;
-    let Recovered { tree, history, found } = recovered;
+    let Recovered { tree, history, found, config_before } = recovered;
     let epochs = match config.mode {
         Mode::Standalone => zab::Epochs::default(),
         Mode::Ensemble => epochs::load(&*recovery.vfs, &dirs.snap_dir(), found.last).map_err(unusable)?,
@@ -89,10 +88,7 @@ async fn serve(mut config: Config, cgroups: Cgroups, started: Instant) -> Result
     let (clients, client_inputs) = mpsc::channel(CLIENT_INPUTS_MAX);
     let mut shared = Shared::new(config.clone(), tree.clone(), clients);
     shared.bounds = bounds;
-    shared.instruments.disk.recovery_ms.add(recovery_ms);
-    if recovered_txns > 0 {
-        shared.instruments.disk.recovered_txns.add(recovered_txns);
-    }
+    shared.instruments.disk.note_recovery(recovery_ms, found.entries);
     let shared = Arc::new(shared);
 
     let disk = start_disk(&shared, &recovery, &internal, epochs, found.last)?;
@@ -109,6 +105,7 @@ async fn serve(mut config: Config, cgroups: Cgroups, started: Instant) -> Result
         last_zxid: found.last,
         epochs,
         history,
+        config_before,
         // Without `db.autocreate` there is no database that nobody has asked for.
         is_new_ensemble: found.origin == Origin::Initialized || !config.settings.db_autocreate,
     };

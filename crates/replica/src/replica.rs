@@ -139,8 +139,8 @@ impl Replica {
                     observers: settings.observers,
                 };
                 let last_seen = reconfig::config_in(&tree.read());
-                let Recovered { last_zxid, epochs, history, is_new_ensemble } = recovered;
-                let start = PeerStart { last_zxid, epochs, history, last_seen, is_new_ensemble };
+                let Recovered { last_zxid, epochs, history, config_before, is_new_ensemble } = recovered;
+                let start = PeerStart { last_zxid, epochs, history, config_before, last_seen, is_new_ensemble };
                 Engine::Ensemble(Box::new(Peer::new(peer, start)))
             }
         };

@@ -88,6 +88,8 @@ pub struct Recovered {
     pub epochs: Epochs,
     /// The most recent transactions of the log, oldest first, without gaps within an epoch.
     pub history: Vec<Proposal>,
+    /// A configuration that is known to have been in force, whatever the settings say.
+    pub config_before: Option<Membership>,
     /// Somebody has said that an empty data directory is right, because the ensemble is new (the file `initialize`).
     pub is_new_ensemble: bool,
 }

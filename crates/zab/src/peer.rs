@@ -64,6 +64,8 @@ pub struct PeerStart {
     pub epochs: Epochs,
     /// The most recent logged transactions, oldest first.
     pub history: Vec<Proposal>,
+    /// A configuration that is known to have been in force, whatever the settings say.
+    pub config_before: Option<Membership>,
     /// The last configuration in the tree, which may be newer than the one in force.
     pub last_seen: Option<Membership>,
     /// Somebody has said that an empty disk is right, because the ensemble is new (the file `initialize`).
@@ -87,6 +89,8 @@ enum Role {
 pub struct Peer {
     settings: PeerSettings,
     config: Config,
+    /// Until the start.
+    config_before: Option<Membership>,
     election: Election,
     role: Role,
     history: History,
@@ -131,9 +135,12 @@ impl Peer {
         start.history.into_iter().for_each(|proposal| history.push(proposal));
         let last_seen = start.last_seen.filter(|_| settings.reconfig_enabled && !planted::is(Bug::NextConfigForgotten));
         let config = Config::new(settings.membership.clone(), last_seen);
+        let config_before =
+            start.config_before.filter(|_| settings.reconfig_enabled && !planted::is(Bug::StaleListCounts));
         Peer {
             election: new_election(&settings, &config),
             config,
+            config_before,
             rounds: Rounds::new(settings.me, settings.observers),
             look_from: Millis(i64::MIN),
             settings,
@@ -254,6 +261,16 @@ impl Peer {
 
     /// Begins.
     pub fn on_start(&mut self, now: Millis, out: &mut Vec<Action>) {
+        if let Some(before) = self.config_before.take()
+            && self.config.activate(before.clone())
+        {
+            tracing::info!(
+                version = format_args!("{:x}", before.version),
+                "the configured server list is older than what the log says was in force"
+            );
+            self.election = new_election(&self.settings, &self.config);
+            out.push(Action::ConfigActivated(before));
+        }
         self.look_when_settled(now, out);
     }
 

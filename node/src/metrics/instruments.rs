@@ -483,6 +483,16 @@ impl Default for DiskInstruments {
     }
 }
 
+impl DiskInstruments {
+    /// The data directory was read, with so many transactions of the log.
+    pub fn note_recovery(&self, ms: u64, transactions: u64) {
+        self.recovery_ms.add(ms);
+        if transactions > 0 {
+            self.recovered_txns.add(transactions);
+        }
+    }
+}
+
 /// How many servers' acknowledgements are told apart: those of the largest ensemble there may be.
 const ACKNOWLEDGERS_MAX: usize = 256;
 

@@ -82,8 +82,7 @@ impl World {
         };
         let log: Vec<Proposal> = [START.0 - 1, START.0].map(|zxid| proposal(Zxid(zxid))).to_vec();
         let epochs = Epochs { accepted: Epoch(1), current: Epoch(1) };
-        let start =
-            PeerStart { last_zxid: START, epochs, history: log.clone(), last_seen: None, is_new_ensemble: false };
+        let start = PeerStart { last_zxid: START, epochs, history: log.clone(), ..PeerStart::default() };
         let mut world = World {
             peer: Peer::new(settings, start),
             now: Millis(1000),

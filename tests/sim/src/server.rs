@@ -255,7 +255,8 @@ impl Server {
         let watcher =
             Watcher { sink: Sink::unmeasured(clients.clone()), checks: checks.clone(), sid, source: source.clone() };
         // No empty disk is a database unless somebody has said so.
-        let core = replica::Recovered { last_zxid: last, epochs, history: recovered.history, is_new_ensemble: true };
+        let (history, config_before) = (recovered.history, recovered.config_before);
+        let core = replica::Recovered { last_zxid: last, epochs, history, config_before, is_new_ensemble: true };
         let mut server = Server {
             sid,
             counter_max: setup.counter_max,

@@ -231,7 +231,7 @@ impl World {
         server.reload();
         let last_zxid = server.tree.read().last_zxid();
         let recovered =
-            Recovered { last_zxid, epochs: server.epochs, history: server.log.clone(), is_new_ensemble: false };
+            Recovered { last_zxid, epochs: server.epochs, history: server.log.clone(), ..Recovered::default() };
         let sink = Box::new(Sink { frames: server.frames.clone(), ended: BTreeSet::new() });
         let mut replica = Replica::new(settings, server.tree.clone(), recovered, sink);
         let mut out = Vec::new();

@@ -315,6 +315,7 @@ impl World {
             last_zxid: disk.last,
             epochs: disk.epochs,
             history: disk.history(from),
+            config_before: None,
             last_seen,
             is_new_ensemble: false,
         };
