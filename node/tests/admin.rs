@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
-use support::{Body, Client, PATIENCE, Server, create, create_ephemeral, free_port, program, wait_for};
+use support::{Body, Client, PATIENCE, Server, create, create_ephemeral, delete, free_port, program, wait_for};
 
 /// `super:secret` for the key of the super user.
 const SUPER: &str = "DigestAuthenticationProvider.superDigest=super:lK75jTNcA+U9vtVEw5vB51mj/w4=\n";
@@ -250,6 +250,58 @@ fn a_share_of_the_clients_is_sent_elsewhere() {
         assert_eq!((answer.status, &answer.json()["error"]), (400, &json!(error)));
     }
     assert_eq!(shed("", &"x".repeat(100_000)).status, 400);
+}
+
+#[test]
+fn the_level_of_the_log_is_changed_while_the_server_runs() {
+    let admin = Admin::start("");
+    let before = admin.command("log_level");
+    assert_eq!((&before["level"], &before["seconds_left"]), (&json!("info"), &json!(null)));
+    let set = |query: &str| admin.ask("POST", &format!("/commands/set_log_level{query}"), "", "");
+    let answer = set("?level=info,node=debug&seconds=600");
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let level = admin.command("log_level");
+    assert_eq!(
+        (&level["lasting_level"], level["level"].as_str().is_some_and(|level| level.contains("node=debug"))),
+        (&json!("info"), true)
+    );
+    assert!(level["seconds_left"].as_u64().is_some_and(|left| (1..=600).contains(&left)), "{level}");
+    assert_eq!(set("?level=info").json()["lasting_level"], "info");
+    for wrong in ["", "?level=loud", "?level=debug&seconds=0", "?level=debug&seconds=soon"] {
+        let answer = set(wrong);
+        assert_eq!(answer.status, 400, "{wrong}: {answer:?}");
+        assert!(answer.json()["hint"].as_str().is_some_and(|hint| hint.contains("level=debug")), "{answer:?}");
+    }
+    assert_eq!(admin.get("/commands/set_log_level?level=debug").status, 405);
+    assert_eq!(admin.command("log_level")["level"], "info");
+}
+
+#[test]
+fn slow_operations_are_told_with_their_phases() {
+    // Every sync of a disk takes longer than nothing; a threshold in ms cannot be smaller.
+    let admin = Admin::start("slowOperation.thresholdMs=1\n");
+    let mut client = admin.server.client();
+    let slow = wait_for("a write slower than 1 ms", || {
+        for number in 0..50 {
+            client.call(create(number + 1, &format!("/slow{}-{number}", admin.port), &[b'x'; 100_000]));
+            client.call(delete(number + 51, &format!("/slow{}-{number}", admin.port)));
+        }
+        let slow = admin.command("slow_operations");
+        let creates = slow["slow_operations"].as_array()?.iter().find(|slow| slow["operation"] == "create")?.clone();
+        Some(creates)
+    });
+    assert!(slow["path"].as_str().is_some_and(|path| path.starts_with("/slow")), "{slow}");
+    assert!(slow["session_id"].as_str().is_some_and(|session| session.starts_with("0x")), "{slow}");
+    assert!(slow["remote_socket_address"].as_str().is_some_and(|remote| remote.starts_with("/127.0.0.1:")), "{slow}");
+    let phases = slow["phases"].as_object().expect("phases");
+    assert_eq!(phases.len(), 7);
+    let total: f64 = phases.values().filter_map(Value::as_f64).sum();
+    let whole = slow["total_ms"].as_f64().expect("a number");
+    assert!(whole >= 1.0 && total <= whole * 1.5 + 1.0, "the phases are parts of the whole: {slow}");
+    let none = Admin::start("slowOperation.thresholdMs=0\n");
+    none.server.client().call(create(1, "/a", b"x"));
+    let told = none.command("slow_operations");
+    assert_eq!((&told["count"], &told["slow_operations"]), (&json!(0), &json!([])));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //! tests read it. A command is added by a row here and a function in [`super::commands`].
 
 use super::call::{Call, Reply};
-use super::commands::{change, clients, ensemble, hand_over, owner, process, server};
+use super::commands::{change, clients, ensemble, hand_over, logs, owner, process, server};
 use super::state::Running;
 use axum::body::Body;
 use std::pin::Pin;
@@ -132,6 +132,7 @@ pub static COMMANDS: &[Command] = &[
         "zxid (hexadecimal) and time (s) of the last snapshot",
     ),
     shows(&["leader", "lead"], Serving(ensemble::leader), "whether this server leads, and who does"),
+    ours_shows(&["log_level"], Anytime(logs::log_level), "the level of the log, and for how long it holds"),
     shows(&["monitor", "mntr"], Serving(server::monitor), "all metrics"),
     changes(
         &["observer_connection_stat_reset", "orst"],
@@ -150,6 +151,11 @@ pub static COMMANDS: &[Command] = &[
     ),
     shows(&["ruok"], Serving(server::ruok), "nothing: no error means that the server serves"),
     shows(&["server_stats", "srvr"], Serving(server::server_stats), "version, state, zxid, packets and latencies"),
+    ours_changes(
+        &["set_log_level"],
+        Anytime(logs::set_log_level),
+        "`?level=debug&seconds=600`: the level of the log, for so long, or without `seconds` for good",
+    ),
     changes(
         &["set_trace_mask", "stmk"],
         Anytime(process::set_trace_mask),
@@ -159,6 +165,11 @@ pub static COMMANDS: &[Command] = &[
         &["shed_connections", "shed"],
         Waiting(change::shed_connections),
         "closes a share of the client connections, which then move to other servers: `?percentage=N` or `{\"percentage\": N}`, as in Apache 3.10",
+    ),
+    ours_shows(
+        &["slow_operations"],
+        Serving(logs::slow_operations),
+        "the last operations slower than `slowOperation.thresholdMs`: whose, on what, and in which phase the time went",
     ),
     changes(&["stat_reset", "srst"], Serving(change::stat_reset), "packet counts and latencies begin anew"),
     shows(&["stats", "stat"], Serving(clients::stats), "`server_stats` and the connections, in short"),

@@ -4,6 +4,7 @@ pub mod change;
 pub mod clients;
 pub mod ensemble;
 pub mod hand_over;
+pub mod logs;
 pub mod owner;
 pub mod process;
 pub mod server;
