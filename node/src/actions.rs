@@ -9,7 +9,6 @@ use crate::clock;
 use crate::disk::{DiskQueue, History, Job};
 use crate::election_conn::ElectionNet;
 use crate::exit;
-use crate::frames::LENGTH_BYTES;
 use crate::learner_conn::{LinkNet, Port};
 use crate::link::{Link, Queued};
 use crate::metrics::elections::Elections;
@@ -98,14 +97,21 @@ impl Hands {
         }
     }
 
-    /// A step begins.
-    pub fn note_step(&self) {
-        self.shared.instruments.core.step_began_us.store(clock::micros(), Relaxed);
+    /// A step begins, monotonic µs and wall clock.
+    pub fn note_step(&self, now_us: u64, wall: Millis) {
+        self.shared.instruments.core.begin_step(now_us, wall);
+    }
+
+    /// The step that began then has ended; what it asks for is not done yet.
+    pub fn note_step_done(&self, began_us: u64) {
+        self.shared.instruments.step_done(began_us);
     }
 
     /// So many requests of a client have come to the driver.
-    pub fn note_queued(&self, since_us: u64, requests: u64) {
-        self.shared.instruments.queued(since_us, requests);
+    pub fn note_queued(&self, conn: ConnId, since_us: u64, requests: u64) {
+        let now_us = clock::micros();
+        self.clients.lock().note_taken(conn, now_us);
+        self.shared.instruments.queued(now_us.saturating_sub(since_us), requests);
     }
 
     /// A learner has acknowledged a transaction; `sid` says who it is.
@@ -387,9 +393,6 @@ impl replica::EventSink for Sink {
     }
 
     fn deliver(&mut self, conn: ConnId, frame: &bytes::Bytes) {
-        let clients = &self.instruments.clients;
-        clients.watch_events.fetch_add(1, Relaxed);
-        clients.watch_bytes.fetch_add(frame.len().saturating_sub(LENGTH_BYTES) as u64, Relaxed);
         self.clients.lock().with(conn, |conn| conn.outbox.event(frame));
     }
 

@@ -1,6 +1,5 @@
 //! The driver's side of the clients: whom to append to, whom to wake at the end of the batch.
 
-use crate::clock;
 use crate::connection::Conn;
 use crate::outbox::{Attached, Wake};
 use crate::shared::ClientInput;
@@ -78,6 +77,13 @@ impl Clients {
         sessions
     }
 
+    /// Requests of a connection are taken now, monotonic µs.
+    pub fn note_taken(&self, conn: ConnId, at_us: u64) {
+        if let Some(client) = self.conns.get(&conn) {
+            client.conn.stats.taken_us.store(at_us, Relaxed);
+        }
+    }
+
     /// Gives the core what connections have for it.
     pub fn take_in(clients: &Mutex<Clients>, item: ClientInput, mut step: impl FnMut(Input)) {
         match item {
@@ -87,9 +93,6 @@ impl Clients {
                 step(Input::Connect { conn: id, request, identities });
             }
             ClientInput::Requests { conn, session, identities, requests, since_us: _ } => {
-                if let Some(client) = clients.lock().conns.get(&conn) {
-                    client.conn.stats.taken_us.store(clock::micros(), Relaxed);
-                }
                 for (header, body) in requests {
                     step(Input::Request { conn, session, header, body, identities: identities.clone() });
                 }

@@ -24,6 +24,12 @@ pub fn micros() -> u64 {
     u64::try_from(start().elapsed().as_micros()).unwrap_or(u64::MAX).max(1)
 }
 
+/// The monotonic milliseconds of such microseconds.
+#[must_use]
+pub fn mono_of(us: u64) -> Millis {
+    Millis(i64::try_from(us / 1000).unwrap_or(i64::MAX))
+}
+
 /// Milliseconds since 1970; 0 for a clock set before that.
 #[must_use]
 pub fn wall() -> Millis {

@@ -156,7 +156,7 @@ impl Disk {
         let disk = &self.stats.instruments.disk;
         let waiting = disk.queued.load(Relaxed).saturating_sub(disk.taken.load(Relaxed));
         disk.taken.fetch_add(proposals.len() as u64, Relaxed);
-        disk.queue_size.add(waiting);
+        disk.queue_size.add_owned(waiting);
         for proposal in proposals {
             self.unsynced_bytes += proposal.bytes.len() as u64;
             if let Err(error) = self.work.append(proposal) {
@@ -168,11 +168,12 @@ impl Disk {
 
     fn note_appended(&mut self, proposals: &[Proposal]) {
         let (now_us, instruments) = (clock::micros(), &self.stats.instruments);
-        for Proposal { zxid, bytes } in proposals {
-            instruments.disk.appended_bytes.fetch_add(bytes.len() as u64, Relaxed);
+        let bytes: usize = proposals.iter().map(|proposal| proposal.bytes.len()).sum();
+        instruments.disk.appended_bytes.fetch_add(bytes as u64, Relaxed);
+        for Proposal { zxid, .. } in proposals {
             if let Some(us) = instruments.times.written(*zxid, now_us) {
-                instruments.phase(Phase::LogAppend, us, 1);
-                instruments.disk.queue_ms.add(us / 1000);
+                instruments.phase_owned(Phase::LogAppend, us);
+                instruments.disk.queue_ms.add_owned(us / 1000);
             }
             self.unsynced.push(*zxid);
         }
@@ -186,16 +187,17 @@ impl Disk {
         self.stats.queued_bytes.fetch_sub(std::mem::take(&mut self.unsynced_bytes), Relaxed);
         let (now_us, instruments) = (clock::micros(), &self.stats.instruments);
         let disk = &instruments.disk;
-        disk.fsync.add(micros);
-        disk.fsync_ms.add(micros / 1000);
-        disk.batch.add(self.unsynced.len() as u64);
-        disk.batch_size.add(self.unsynced.len() as u64);
+        disk.fsync.add_owned(micros);
+        disk.fsync_ms.add_owned(micros / 1000);
+        disk.batch.add_owned(self.unsynced.len() as u64);
+        disk.batch_size.add_owned(self.unsynced.len() as u64);
+        let wall = clock::wall();
         for zxid in self.unsynced.drain(..) {
             if let Some((waited_us, us, made_at)) = instruments.times.synced(zxid, now_us) {
-                instruments.phase(Phase::Fsync, us, 1);
-                disk.queue_and_flush_ms.add((waited_us + us) / 1000);
-                let since_ms = clock::wall().since(made_at);
-                instruments.core.ack_creation_ms.add(u64::try_from(since_ms).unwrap_or(0));
+                instruments.phase_owned(Phase::Fsync, us);
+                disk.queue_and_flush_ms.add_owned((waited_us + us) / 1000);
+                let since_ms = wall.since(made_at);
+                instruments.core.ack_creation_ms.add_owned(u64::try_from(since_ms).unwrap_or(0));
             }
         }
     }

@@ -12,7 +12,7 @@ use crate::inbox::Internal;
 use crate::limits::{DISK_QUEUE_PAUSE, STATUS_PAUSE_MS, STATUS_SESSIONS_PER_MS, SWEEP_MAX};
 use crate::shared::ClientInput;
 use replica::limits::INPUT_BATCH_MAX;
-use replica::{Action, Input, Replica};
+use replica::{Action, Input, Now, Replica};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use wire::Millis;
@@ -180,8 +180,8 @@ impl Driver {
     }
 
     fn take_client(&mut self, item: ClientInput) {
-        if let ClientInput::Requests { requests, since_us, .. } = &item {
-            self.hands.note_queued(*since_us, requests.len() as u64);
+        if let ClientInput::Requests { conn, requests, since_us, .. } = &item {
+            self.hands.note_queued(*conn, *since_us, requests.len() as u64);
         }
         let clients = self.hands.clients();
         Clients::take_in(&clients, item, |input| self.step(input));
@@ -212,8 +212,11 @@ impl Driver {
     }
 
     fn step(&mut self, input: Input) {
-        self.hands.note_step();
-        self.replica.step(clock::now(), input, &mut self.actions);
+        let now_us = clock::micros();
+        let now = Now { mono: clock::mono_of(now_us), wall: clock::wall() };
+        self.hands.note_step(now_us, now.wall);
+        self.replica.step(now, input, &mut self.actions);
+        self.hands.note_step_done(now_us);
         self.perform();
     }
 

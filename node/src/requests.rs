@@ -183,7 +183,8 @@ impl Requests {
         }
         assert!(answered <= self.sent, "connection {:?}: {answered} answers to {} requests", self.conn.id, self.sent);
         let news = answered.saturating_sub(std::mem::replace(&mut self.answered, answered));
-        let (now, now_us) = (clock::mono(), clock::micros());
+        let now_us = clock::micros();
+        let now = clock::mono_of(now_us);
         while let Some(batch) = self.in_flight.pop_front_if(|batch| batch.upto <= answered) {
             self.in_flight_bytes -= batch.bytes;
             self.shared.count_request_bytes_done(batch.bytes);
@@ -357,11 +358,10 @@ impl Requests {
         };
         let zxid = tree.last_zxid();
         drop(tree);
-        let now = clock::mono();
+        let now_us = clock::micros();
         self.note_sent(answered + events);
         if let Some((header, body)) = last {
-            self.conn.stats.answered(header.opcode, header.xid, zxid, now);
-            let now_us = clock::micros();
+            self.conn.stats.answered(header.opcode, header.xid, zxid, clock::mono_of(now_us));
             let us = now_us.saturating_sub(began_us);
             let ms = (us / 1000) as i64;
             self.conn.stats.latency.add(ms, answered);

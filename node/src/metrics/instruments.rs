@@ -2,7 +2,7 @@
 //!
 //! One struct for each part of the process. [`super::families`] turns them into what is published.
 
-use super::histogram::{Histogram, Summary};
+use super::histogram::{Histogram, Summary, bump};
 use super::slow::SlowOperations;
 use super::txn_times::TxnTimes;
 use crate::clock;
@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use tree::Events;
 use wire::client::{EventType, OpCode};
-use wire::{Millis, ServerId};
+use wire::{Millis, ServerId, Zxid};
 
 /// Bounds of durations between 50 µs and half a minute.
 const DURATIONS_US: &[u64] = &[
@@ -186,6 +186,11 @@ impl Instruments {
         self.role.store(index, Relaxed);
     }
 
+    /// A phase of a write took this long, µs; every phase but the reply is measured by one thread alone.
+    pub fn phase_owned(&self, phase: Phase, us: u64) {
+        self.requests.phases[self.role.load(Relaxed)][phase as usize].add_owned(us);
+    }
+
     /// A phase of so many writes took this long each, µs.
     pub fn phase(&self, phase: Phase, us: u64, times: u64) {
         self.requests.phases[self.role.load(Relaxed)][phase as usize].add_many(us, times);
@@ -200,22 +205,21 @@ impl Instruments {
     /// A transaction that a leader made at this time, by its clock, has come to a follower.
     pub fn received(&self, made_at: Millis) {
         if self.role() == "follower" {
-            self.core.proposal_ms.add(since(made_at));
+            self.core.proposal_ms.add_owned(self.core.step_since(made_at));
         }
     }
 
     /// A transaction is in the tree that a leader made at this time, by its clock.
     pub fn propagated(&self, made_at: Millis) {
-        let ms = since(made_at);
-        self.core.propagation_ms.add(ms);
+        let ms = self.core.step_since(made_at);
+        self.core.propagation_ms.add_owned(ms);
         if matches!(self.role(), "follower" | "observer") {
-            self.core.commit_propagation_ms.add(ms);
+            self.core.commit_propagation_ms.add_owned(ms);
         }
     }
 
-    /// So many requests have come to the driver, and more wait.
-    pub fn queued(&self, since_us: u64, requests: u64) {
-        let us = clock::micros().saturating_sub(since_us);
+    /// So many requests have come to the driver, this long after their arrival, µs.
+    pub fn queued(&self, us: u64, requests: u64) {
         self.phase(Phase::Queue, us, requests);
         self.core.queued.fetch_add(requests, Relaxed);
         if !matches!(self.role(), "follower" | "observer") {
@@ -226,24 +230,44 @@ impl Instruments {
     /// How much the driver finds when it looks.
     pub fn found_queued(&self, inputs: usize) {
         match self.role() {
-            "follower" | "observer" => self.core.learner_queue_size.add(inputs as u64),
-            _ => self.core.queue_size.add(inputs as u64),
+            "follower" | "observer" => self.core.learner_queue_size.add_owned(inputs as u64),
+            _ => self.core.queue_size.add_owned(inputs as u64),
         }
     }
 
-    /// The phases of a write that ended in this step: its quorum and its application.
-    pub fn applied(&self, zxid: wire::Zxid) {
-        self.core.last_applied_zxid.store(zxid.0, Relaxed);
-        let (began_us, now_us) = (self.core.step_began_us.load(Relaxed), clock::micros());
-        // The transactions of one step are applied one after the other.
-        let from_us = self.core.last_applied_us.swap(now_us, Relaxed).max(began_us);
-        self.phase(Phase::Apply, now_us.saturating_sub(from_us), 1);
-        let Some(times) = self.times.applied(zxid, began_us, now_us) else { return };
+    /// A transaction is applied in this step. Everything up to it is committed since the step began.
+    pub fn applied(&self, zxid: Zxid) {
+        let core = &self.core;
+        if core.first_applied_zxid.load(Relaxed) == 0 {
+            core.first_applied_zxid.store(zxid.0, Relaxed);
+        }
+        core.last_applied_zxid.store(zxid.0, Relaxed);
+        let began_us = core.step_began_us.load(Relaxed);
+        let Some(times) = self.times.committed(zxid, began_us) else { return };
         // An observer applies what is committed already.
         if times.proposed_us < began_us {
             let durable_us = if times.synced_us == 0 { began_us } else { times.synced_us };
-            self.phase(Phase::Quorum, began_us.saturating_sub(durable_us), 1);
-            self.core.quorum_ack_ms.add(began_us.saturating_sub(times.proposed_us) / 1000);
+            self.phase_owned(Phase::Quorum, began_us.saturating_sub(durable_us));
+            self.core.quorum_ack_ms.add_owned(began_us.saturating_sub(times.proposed_us) / 1000);
+        }
+    }
+
+    /// A step has ended. What it applied is told apart no further: a look at the clock costs as much as applying does.
+    pub fn step_done(&self, began_us: u64) {
+        let core = &self.core;
+        let first = Zxid(core.first_applied_zxid.load(Relaxed));
+        if first.0 == 0 {
+            return;
+        }
+        core.first_applied_zxid.store(0, Relaxed);
+        let last = Zxid(core.last_applied_zxid.load(Relaxed));
+        let now_us = clock::micros();
+        // The transactions of one epoch follow each other; one step may go on to the next epoch, of which little is lost here.
+        let applied = if first.epoch() == last.epoch() { (last.0 - first.0 + 1).clamp(1, APPLIED_MAX) } else { 1 };
+        let each_us = now_us.saturating_sub(began_us) / applied.unsigned_abs().max(1);
+        for zxid in (last.0 - applied + 1)..=last.0 {
+            self.times.applied(Zxid(zxid), now_us);
+            self.phase_owned(Phase::Apply, each_us);
         }
     }
 
@@ -259,11 +283,6 @@ impl Instruments {
             self.requests.read_ms.add_many(us / 1000, reads);
         }
     }
-}
-
-/// Since this time by another server's clock, ms; nothing where that is ahead.
-fn since(at: Millis) -> u64 {
-    u64::try_from(clock::wall().since(at)).unwrap_or(0)
 }
 
 /// Requests of clients.
@@ -392,9 +411,17 @@ impl ClientInstruments {
 
     /// Events of one transaction are on their way.
     pub fn note_events(&self, events: &Events) {
-        self.fanout.add(events.iter().map(|event| event.receivers.len() as u64).sum());
+        let (mut sent, mut bytes) = (0, 0);
+        for event in events.iter() {
+            let receivers = event.receivers.len() as u64;
+            sent += receivers;
+            bytes += receivers * event.frame.len().saturating_sub(LENGTH_BYTES) as u64;
+        }
+        self.fanout.add_owned(sent);
+        bump(&self.watch_events, sent);
+        bump(&self.watch_bytes, bytes);
         for &(kind, watchers) in events.triggered() {
-            self.watchers.of(kind).add(u64::from(watchers));
+            self.watchers.of(kind).add_owned(u64::from(watchers));
         }
     }
 }
@@ -493,6 +520,8 @@ impl DiskInstruments {
     }
 }
 
+/// More transactions than a step applies.
+const APPLIED_MAX: i64 = 4096;
 /// How many servers' acknowledgements are told apart: those of the largest ensemble there may be.
 const ACKNOWLEDGERS_MAX: usize = 256;
 
@@ -501,7 +530,10 @@ const ACKNOWLEDGERS_MAX: usize = 256;
 pub struct CoreInstruments {
     /// When the step that goes on began, monotonic µs.
     pub step_began_us: AtomicU64,
-    last_applied_us: AtomicU64,
+    /// The wall clock then, ms since 1970.
+    step_wall_ms: AtomicI64,
+    /// The first transaction that this step applied; 0 before it.
+    first_applied_zxid: AtomicI64,
     /// The transaction that was applied last; 0 before the first.
     pub last_applied_zxid: AtomicI64,
     /// How late the driver came to its deadlines, µs.
@@ -546,7 +578,8 @@ impl Default for CoreInstruments {
     fn default() -> CoreInstruments {
         CoreInstruments {
             step_began_us: AtomicU64::new(0),
-            last_applied_us: AtomicU64::new(0),
+            step_wall_ms: AtomicI64::new(0),
+            first_applied_zxid: AtomicI64::new(0),
             last_applied_zxid: AtomicI64::new(0),
             late: Histogram::new(DURATIONS_US),
             election: Histogram::new(LONG_DURATIONS_US),
@@ -571,6 +604,17 @@ impl Default for CoreInstruments {
 }
 
 impl CoreInstruments {
+    /// A step begins, monotonic µs and wall clock.
+    pub fn begin_step(&self, now_us: u64, wall: Millis) {
+        self.step_began_us.store(now_us, Relaxed);
+        self.step_wall_ms.store(wall.0, Relaxed);
+    }
+
+    /// How long before this step a time was by another server's clock, ms; nothing where that is ahead.
+    fn step_since(&self, at: Millis) -> u64 {
+        u64::try_from(Millis(self.step_wall_ms.load(Relaxed)).since(at)).unwrap_or(0)
+    }
+
     /// Where the acknowledgements of a server are counted; `None` where there are too many servers.
     #[must_use]
     pub fn acks_of(&self, sid: ServerId) -> Option<Arc<Summary>> {

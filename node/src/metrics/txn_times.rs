@@ -90,12 +90,18 @@ impl TxnTimes {
         Some((waited_us, at_us.saturating_sub(written_us), Millis(place.made_at.load(Relaxed))))
     }
 
-    /// It was applied in the step that began at `committed_us`. Answers its times.
-    pub fn applied(&self, zxid: Zxid, committed_us: u64, at_us: u64) -> Option<Times> {
+    /// It is committed: the step has begun in which it is applied. Answers its times.
+    pub fn committed(&self, zxid: Zxid, at_us: u64) -> Option<Times> {
         let place = self.known(zxid)?;
-        place.committed_us.store(committed_us, Relaxed);
-        place.applied_us.store(at_us, Relaxed);
+        place.committed_us.store(at_us, Relaxed);
         Some(place.times())
+    }
+
+    /// It is in the tree.
+    pub fn applied(&self, zxid: Zxid, at_us: u64) {
+        if let Some(place) = self.known(zxid) {
+            place.applied_us.store(at_us, Relaxed);
+        }
     }
 
     /// The zxid and times of the transaction that came of a request, if it is remembered.
@@ -147,8 +153,10 @@ mod tests {
         assert_eq!(times.written(zxid, 14), Some(4));
         assert_eq!(times.synced(zxid, 30), Some((4, 16, Millis(77))));
         assert_eq!(times.since_proposed(zxid, 31), Some(21));
-        let expected = Times { proposed_us: 10, written_us: 14, synced_us: 30, committed_us: 33, applied_us: 35 };
-        assert_eq!(times.applied(zxid, 33, 35), Some(expected));
+        let committed = Times { proposed_us: 10, written_us: 14, synced_us: 30, committed_us: 33, applied_us: 0 };
+        assert_eq!(times.committed(zxid, 33), Some(committed));
+        times.applied(zxid, 35);
+        let expected = Times { applied_us: 35, ..committed };
         assert_eq!(times.of_request(SessionId(7), Xid(3)), Some((zxid, expected)));
         assert_eq!(times.of_request(SessionId(7), Xid(4)), None);
     }

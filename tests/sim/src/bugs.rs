@@ -17,7 +17,7 @@ const HINTS: &[(Bug, u64)] = &[
     (Bug::ContainersForgottenOnLoad, 91),
     (Bug::VoteSidBeforeZxid, 26),
     (Bug::VoteZxidBeforeEpoch, 300),
-    (Bug::ElectsWithoutHistory, 14),
+    (Bug::ElectsWithoutHistory, 45),
     (Bug::EmptyServerVotes, 258),
     (Bug::LeadsWithoutQuorum, 32),
     (Bug::ActivationMissed, 161),
