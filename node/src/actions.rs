@@ -52,6 +52,8 @@ pub struct Hands {
     /// Who waits for what becomes of a hand-over, by the number of the question.
     asked: BTreeMap<u64, oneshot::Sender<HandOverOutcome>>,
     questions: u64,
+    /// Who waits until a restored tree is served.
+    restore: Option<oneshot::Sender<()>>,
     /// The link on which a snapshot arrived that is not durable yet: once it is, what the log holds beyond it belongs to a
     /// history that was given up. Forgotten with the link, because then the core drops the snapshot too.
     snapshot_from: Option<LinkId>,
@@ -91,6 +93,7 @@ impl Hands {
             own: VecDeque::new(),
             asked: BTreeMap::new(),
             questions: 0,
+            restore: None,
             snapshot_from: None,
             elections: Elections::default(),
             acks: HashMap::new(),
@@ -221,6 +224,11 @@ impl Hands {
         self.questions
     }
 
+    /// Somebody waits until clients are served again, from a tree that is restored now.
+    pub fn expect_restore(&mut self, answer: oneshot::Sender<()>) {
+        self.restore = Some(answer);
+    }
+
     fn remove_link(&mut self, link: LinkId) -> Option<Arc<Link>> {
         self.snapshot_from.take_if(|from| *from == link);
         self.acks.remove(&link);
@@ -245,6 +253,10 @@ impl Hands {
                 tracing::info!(?role, "serve clients");
                 self.elections.serves(role, &self.shared.instruments);
                 self.shared.serving.store(true, Relaxed);
+                if let Some(answer) = self.restore.take() {
+                    // Whoever asked may have given up waiting.
+                    let _ = answer.send(());
+                }
             }
             Action::StopServing => self.stop_serving(),
             Action::Append(proposal) => {
@@ -257,7 +269,9 @@ impl Hands {
             Action::SaveEpochs(epochs) => self.disk_job(Job::SaveEpochs(epochs)),
             Action::Truncate { after } => self.disk_job(Job::Truncate { after }),
             Action::SaveSnapshot => {
-                let history = if self.snapshot_from.take().is_some() { History::Replaced } else { History::Continued };
+                // A standalone server is asked for one when an operator has put another tree in the place of its own.
+                let replaces = self.snapshot_from.take().is_some() || self.peers.is_none();
+                let history = if replaces { History::Replaced } else { History::Continued };
                 self.disk_job(Job::SaveSnapshot(history));
             }
             Action::BackgroundSnapshot => self.disk_job(Job::BackgroundSnapshot),

@@ -13,7 +13,7 @@ use zab::{Epochs, Proposal};
 pub enum History {
     /// The log leads up to it.
     Continued,
-    /// It came from the leader, and what the log holds beyond it was given up.
+    /// It came from the leader or an operator, and what the log holds was given up.
     Replaced,
 }
 
@@ -124,7 +124,7 @@ impl DiskWork {
         if history == History::Replaced {
             let Recovery { vfs, dirs, .. } = &self.recovery;
             let removed = store::discard_all_but(&**vfs, &dirs.log_dir(), &dirs.snap_dir(), zxid)?;
-            tracing::info!(%zxid, removed = removed.len(), "the leader's snapshot replaces this server's history");
+            tracing::info!(%zxid, removed = removed.len(), "a snapshot replaces this server's history");
             self.log.restart_at(zxid);
         }
         self.roll();

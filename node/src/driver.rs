@@ -174,6 +174,15 @@ impl Driver {
                 let id = self.hands.expect_hand_over(answer);
                 self.step(Input::HandOver { id, to });
             }
+            Internal::Restore { zxid, tree, begun, done } => {
+                let outcome = self.replica.restores_at(zxid);
+                if outcome.is_ok() {
+                    self.hands.expect_restore(done);
+                    self.step(Input::Restore { zxid, tree });
+                }
+                // Whoever asked may have given up waiting.
+                let _ = begun.send(outcome);
+            }
             Internal::Look(look) => (look.0)(&self.replica, &self.hands),
             Internal::Halt { code, message } => crate::exit::halt(code, &message),
         }

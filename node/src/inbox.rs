@@ -58,6 +58,17 @@ pub enum Internal {
         /// Told what became of it.
         answer: oneshot::Sender<HandOverOutcome>,
     },
+    /// An operator wants this server to go on from another tree.
+    Restore {
+        /// The latest transaction of which the tree may hold something.
+        zxid: wire::Zxid,
+        /// The tree.
+        tree: Box<tree::Tree>,
+        /// Told at once whether it is done, and at which zxid.
+        begun: oneshot::Sender<Result<wire::Zxid, &'static str>>,
+        /// Told when it is durable and served.
+        done: oneshot::Sender<()>,
+    },
     /// Somebody wants to see what only the core and the driver know.
     Look(Look),
     /// Something happened after which the process cannot go on.

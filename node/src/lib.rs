@@ -45,6 +45,7 @@ pub mod reconfig;
 pub mod recovery;
 pub mod requests;
 pub mod resolve;
+pub mod restore;
 pub mod server;
 pub mod settings;
 pub mod shared;

@@ -33,6 +33,9 @@ pub const DISK_FULL_PAUSE: Duration = Duration::from_millis(500);
 pub const DISK_QUEUE_PAUSE: Duration = Duration::from_millis(5);
 /// Bytes of a snapshot encoded under one read guard of the tree.
 pub const SNAPSHOT_CHUNK_BYTES: usize = 256 << 10;
+/// Bytes of a snapshot that an operator asks for which are encoded under one read guard, while writes wait: a tree of that size
+/// is as it was at one zxid. A few hundredths of a second.
+pub const SNAPSHOT_AT_ONCE_BYTES_MAX: usize = 16 << 20;
 
 /// How often memory is measured, where it has a limit.
 pub const MEMORY_EVERY: Duration = Duration::from_millis(250);
@@ -52,6 +55,14 @@ pub const HTTP_BIND_PAUSE: Duration = Duration::from_secs(5);
 pub const METRICS_CONNECTION_LIFE: Duration = Duration::from_secs(120);
 /// How long a connection to the admin server may last: long enough for a snapshot.
 pub const ADMIN_CONNECTION_LIFE: Duration = Duration::from_secs(600);
+/// Bytes of a file that are read at once for an answer over HTTP.
+pub const FILE_BODY_CHUNK_BYTES: usize = 128 << 10;
+/// The longest snapshot that is restored, unpacked, where memory has no limit; where it has one, a part of what is left of it.
+pub const RESTORE_BYTES_MAX: u64 = 64 << 30;
+/// The part of the memory that is left: a tree takes more than its snapshot has bytes.
+pub const RESTORE_MEMORY_PART: u64 = 3;
+/// Pieces of a body that wait for the thread that reads it.
+pub const RESTORE_PIECES_WAITING: usize = 4;
 /// The longest body of a command that reads one into memory.
 pub const COMMAND_BODY_BYTES_MAX: usize = 4 << 10;
 /// How long a command waits for its answer: longer than a hand-over may last.

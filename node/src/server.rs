@@ -91,7 +91,7 @@ async fn serve(mut config: Config, cgroups: Cgroups, started: Instant) -> Result
     shared.instruments.disk.note_recovery(recovery_ms, found.entries);
     let shared = Arc::new(shared);
 
-    let disk = start_disk(&shared, &recovery, &internal, epochs, found.last)?;
+    let (disk, snapshots) = start_disk(&shared, &recovery, &internal, epochs, found.last)?;
     if config.mode == Mode::Standalone && found.entries > 0 {
         // As Apache does at this point (`ZooKeeperServer.loadData`): the next start replays less.
         disk.send(Job::BackgroundSnapshot);
@@ -118,7 +118,7 @@ async fn serve(mut config: Config, cgroups: Cgroups, started: Instant) -> Result
         tokio::spawn(memory::watch(gauge, shared.clone(), internal.clone()));
     }
     let stopped = spawn_driver(Driver::new(replica, hands, internal_inputs, client_inputs, tick))?;
-    node.runs(Running { shared: shared.clone(), internal: internal.clone() });
+    node.runs(Running { shared: shared.clone(), internal: internal.clone(), snapshots });
     let accepting = tokio::spawn(client_port.serve(shared.clone(), internal.clone(), client_places));
     let signal = stop_order.given().await;
     let stopping = Instant::now();
@@ -139,7 +139,7 @@ fn start_disk(
     internal: &mpsc::Sender<Internal>,
     epochs: zab::Epochs,
     last: Zxid,
-) -> Result<DiskQueue, Fatal> {
+) -> Result<(DiskQueue, Arc<Snapshots>), Fatal> {
     let (config, vfs, dirs) = (&shared.config, recovery.vfs.clone(), recovery.dirs.clone());
     let snapshots = Arc::new(Snapshots::new(
         vfs.clone(),
@@ -156,9 +156,9 @@ fn start_disk(
         .spawn()
         .map_err(|error| Fatal::new(exit::UNEXPECTED, format!("start the disk thread: {error}")))?;
     if let Some((_, every)) = settings::retention(config) {
-        tokio::spawn(purge(snapshots, every));
+        tokio::spawn(purge(snapshots.clone(), every));
     }
-    Ok(disk)
+    Ok((disk, snapshots))
 }
 
 /// Takes the data directories for this process and this server, whatever they were used for before.

@@ -2,14 +2,15 @@
 
 use crate::clock;
 use crate::exit;
-use crate::limits::SNAPSHOT_CHUNK_BYTES;
+use crate::limits::{SNAPSHOT_AT_ONCE_BYTES_MAX, SNAPSHOT_CHUNK_BYTES};
 use crate::shared::DiskStats;
 use parking_lot::Mutex;
 use replica::SharedTree;
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicBool, AtomicU64};
-use store::{Compression, DataDirs, SnapshotTrailer, SnapshotWriter, Vfs, ZxidDigest};
+use store::{Compression, DataDirs, Open, SnapshotTrailer, SnapshotWriter, Vfs, VfsFile, ZxidDigest, snapshot_name};
 use tracing::field::{Empty, display};
 use tree::image::{self, DigestSection, TreeReplaced};
 use wire::Zxid;
@@ -46,6 +47,47 @@ pub enum SnapshotError {
     /// Another tree took the place of the one being written.
     #[error(transparent)]
     Replaced(#[from] TreeReplaced),
+}
+
+/// Why there is no snapshot to hand out.
+#[derive(Debug, thiserror::Error)]
+pub enum TakeError {
+    /// It was not written.
+    #[error(transparent)]
+    Write(#[from] SnapshotError),
+    /// It was written and cannot be opened.
+    #[error("open {name}: {source}")]
+    Open {
+        /// The file's name.
+        name: String,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+/// A snapshot that is durable, open for reading: it can be read to its end even if the file is deleted meanwhile.
+#[derive(Debug)]
+pub struct TakenSnapshot {
+    /// The zxid in its name.
+    pub zxid: Zxid,
+    /// The file's name.
+    pub name: String,
+    /// The file.
+    pub file: Box<dyn VfsFile>,
+    /// Its bytes.
+    pub bytes: u64,
+    /// Whether nothing was written while it was made. Otherwise it holds some of what came after its zxid, and is whole only
+    /// with the log behind it.
+    pub is_exact: bool,
+}
+
+/// When a snapshot's first piece is encoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum FirstPiece {
+    /// With the first step.
+    Later,
+    /// Before anything else can be written. A small tree is that piece.
+    AtOnce,
 }
 
 /// Writes snapshots of one tree into one directory.
@@ -89,6 +131,25 @@ impl Snapshots {
         self.write_unless_cut(self.cuts())
     }
 
+    /// Writes one now, makes it durable and opens it.
+    ///
+    /// # Errors
+    /// As [`Self::write`], and when the file cannot be opened.
+    pub fn take(self: &Arc<Self>) -> Result<TakenSnapshot, TakeError> {
+        let alone = self.writing.lock();
+        let job = self.begin_with(self.cuts(), SNAPSHOT_CHUNK_BYTES, FirstPiece::AtOnce)?;
+        let (job, bytes) = self.write_alone(job)?;
+        let (zxid, is_exact) = (job.zxid(), job.is_exact());
+        let name = snapshot_name(zxid, self.settings.compression);
+        // Before the next one is written, and so before this one is old enough to be deleted.
+        let file = self.vfs.open(&self.dirs.snap_dir().join(&name), Open::Read);
+        drop(alone);
+        match file {
+            Ok(file) => Ok(TakenSnapshot { zxid, name, file, bytes, is_exact }),
+            Err(source) => Err(TakeError::Open { name, source }),
+        }
+    }
+
     /// How often the log was cut, for [`Self::begin`].
     #[must_use]
     pub fn cuts(&self) -> u64 {
@@ -98,10 +159,15 @@ impl Snapshots {
     /// As [`Self::write`], unless the log was cut since there were `cuts` cuts.
     fn write_unless_cut(self: &Arc<Self>, cuts: u64) -> Result<Zxid, SnapshotError> {
         let _alone = self.writing.lock();
+        let job = self.begin(cuts, SNAPSHOT_CHUNK_BYTES)?;
+        self.write_alone(job).map(|(job, _)| job.zxid())
+    }
+
+    /// Writes one to its end for whoever holds `writing`; answers the file's bytes, too.
+    fn write_alone(&self, mut job: SnapshotJob) -> Result<(SnapshotJob, u64), SnapshotError> {
         // Held, not entered: for whoever collects traces.
         let span = tracing::info_span!(parent: None, "snapshot", zxid = Empty, bytes = Empty);
         let started_us = clock::micros();
-        let mut job = self.begin(cuts, SNAPSHOT_CHUNK_BYTES)?;
         loop {
             if let Some(bytes) = job.step()? {
                 let (took_us, disk) = (clock::micros().saturating_sub(started_us), &self.stats.instruments.disk);
@@ -110,7 +176,7 @@ impl Snapshots {
                 disk.snapshot_bytes.store(bytes, Relaxed);
                 tracing::info!(zxid = %job.zxid(), bytes, ms = took_us / 1000, "wrote a snapshot");
                 span.record("zxid", display(job.zxid())).record("bytes", bytes);
-                return Ok(job.zxid());
+                return Ok((job, bytes));
             }
         }
     }
@@ -121,6 +187,15 @@ impl Snapshots {
     /// # Errors
     /// As [`Self::write`].
     pub fn begin(self: &Arc<Self>, cuts: u64, chunk_bytes: usize) -> Result<SnapshotJob, SnapshotError> {
+        self.begin_with(cuts, chunk_bytes, FirstPiece::Later)
+    }
+
+    fn begin_with(
+        self: &Arc<Self>,
+        cuts: u64,
+        chunk_bytes: usize,
+        first: FirstPiece,
+    ) -> Result<SnapshotJob, SnapshotError> {
         if self.cuts() != cuts {
             return Err(SnapshotError::Replaced(TreeReplaced));
         }
@@ -128,12 +203,17 @@ impl Snapshots {
         if tree.is_placeholder() {
             return Err(SnapshotError::Replaced(TreeReplaced));
         }
-        let body = image::Writer::new(&tree);
+        let mut body = image::Writer::new(&tree);
+        let mut chunk = Vec::new();
+        let encoded = match first {
+            FirstPiece::AtOnce => Some(body.next_chunk(&tree, &mut chunk, SNAPSHOT_AT_ONCE_BYTES_MAX)?),
+            FirstPiece::Later => None,
+        };
         drop(tree);
         let zxid = body.zxid();
         let out = SnapshotWriter::create(&self.vfs, &self.dirs.snap_dir(), zxid, self.settings.compression)?;
         let snapshots = self.clone();
-        Ok(SnapshotJob { snapshots, body, out: Some(out), zxid, chunk: Vec::new(), chunk_bytes })
+        Ok(SnapshotJob { snapshots, body, out: Some(out), zxid, chunk, encoded, chunk_bytes })
     }
 
     /// Gives up the one that is being written, and every one that was asked for and has not begun: the log is cut.
@@ -193,6 +273,12 @@ impl Snapshots {
     }
 }
 
+impl fmt::Debug for Snapshots {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Snapshots").field("dirs", &self.dirs).finish_non_exhaustive()
+    }
+}
+
 /// A snapshot that is being written. Dropped before its end, it leaves nothing behind.
 pub struct SnapshotJob {
     snapshots: Arc<Snapshots>,
@@ -201,6 +287,8 @@ pub struct SnapshotJob {
     out: Option<SnapshotWriter>,
     zxid: Zxid,
     chunk: Vec<u8>,
+    /// A piece is in `chunk` already: whether more follow.
+    encoded: Option<bool>,
     chunk_bytes: usize,
 }
 
@@ -211,6 +299,11 @@ impl SnapshotJob {
         self.zxid
     }
 
+    /// Whether it holds nothing of what came after its zxid; known once it is complete.
+    fn is_exact(&self) -> bool {
+        self.body.digest_section().is_some_and(|section| section.zxid == self.zxid.max(Zxid::ZERO))
+    }
+
     /// Writes the next piece; answers the file's bytes once it is complete and durable.
     ///
     /// # Errors
@@ -218,8 +311,13 @@ impl SnapshotJob {
     pub fn step(&mut self) -> Result<Option<u64>, SnapshotError> {
         let Snapshots { tree, settings, stats, .. } = &*self.snapshots;
         let Some(out) = &mut self.out else { return Ok(Some(0)) };
-        self.chunk.clear();
-        let more = self.body.next_chunk(&tree.read(), &mut self.chunk, self.chunk_bytes)?;
+        let more = match self.encoded.take() {
+            Some(more) => more,
+            None => {
+                self.chunk.clear();
+                self.body.next_chunk(&tree.read(), &mut self.chunk, self.chunk_bytes)?
+            }
+        };
         out.append(&self.chunk)?;
         if more {
             return Ok(None);

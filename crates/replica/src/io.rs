@@ -136,6 +136,16 @@ pub enum Input {
         /// Who is to lead; without it the voter that has acknowledged most.
         to: Option<ServerId>,
     },
+    /// An operator wants a standalone server to go on from another tree. Not done where [`Replica::restores_at`] refuses; else it
+    /// is with [`Action::StartServing`].
+    ///
+    /// [`Replica::restores_at`]: crate::Replica::restores_at
+    Restore {
+        /// The latest transaction of which the tree may hold something.
+        zxid: Zxid,
+        /// The tree.
+        tree: Box<Tree>,
+    },
     /// The process was asked to stop: hand over leadership or let go of it, close every connection, say [`Action::Stopped`].
     Shutdown,
 }
@@ -218,7 +228,8 @@ pub enum Action {
         /// The last zxid to keep.
         after: Zxid,
     },
-    /// Write a snapshot of the tree as it is now and report [`Input::SnapshotSaved`] when it is durable.
+    /// Write a snapshot of the tree as it is now and report [`Input::SnapshotSaved`] when it is durable. On a standalone server it
+    /// takes the place of everything that was logged before ([`Input::Restore`]).
     SaveSnapshot,
     /// Roll the log and write a snapshot beside the normal work; nothing waits for it.
     BackgroundSnapshot,

@@ -19,6 +19,7 @@ mod reaper;
 mod reconfig;
 mod relay;
 mod replica;
+mod restore;
 mod schedule;
 mod settings;
 mod standalone;

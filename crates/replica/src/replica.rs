@@ -229,6 +229,8 @@ impl Replica {
             Input::LogSynced { upto } if matches!(self.engine, Engine::Standalone(_)) => {
                 self.on_standalone_synced(now, upto, out);
             }
+            Input::SnapshotSaved if matches!(self.engine, Engine::Standalone(_)) => self.on_restored(now, out),
+            Input::Restore { zxid, tree } => self.on_restore(zxid, tree, out),
             Input::Memory(memory) => self.on_memory(memory),
             Input::Deadline => self.on_deadline(now, out),
             Input::HandOver { id, to } => self.on_hand_over(now, id, to, out),
@@ -570,7 +572,7 @@ fn drop_tree(shared: &SharedTree) {
 }
 
 /// Puts another tree in the place of the current one.
-fn replace_tree(shared: &SharedTree, tree: Tree) {
+pub(crate) fn replace_tree(shared: &SharedTree, tree: Tree) {
     // The old tree may be large: let go of it outside the lock.
     let old = std::mem::replace(&mut *shared.write(), tree);
     drop(old);

@@ -34,6 +34,11 @@ impl Standalone {
         self.outstanding.push_back(proposal);
     }
 
+    /// Gives up what is outstanding: the next proposal comes behind this zxid.
+    pub fn restart_at(&mut self, last: Zxid) {
+        *self = Standalone::new(last);
+    }
+
     /// Takes what is durable now, in order.
     pub fn synced(&mut self, upto: Zxid) -> Vec<Proposal> {
         let mut committed = Vec::new();

@@ -31,6 +31,8 @@ const SNAPSHOT_BYTES_MIN: u64 = 10;
 /// A snapshot being read. Read exactly the body through [`BufRead`], then call [`SnapshotReader::finish`].
 pub struct SnapshotReader {
     path: PathBuf,
+    /// What to do where it is damaged.
+    hint: &'static str,
     source: Box<dyn Read + Send>,
     buffer: Vec<u8>,
     /// The unread part is `buffer[position..filled]`.
@@ -54,8 +56,38 @@ impl SnapshotReader {
             Compression::Gz => Box::new(MultiGzDecoder::new(file)),
             Compression::Snappy => Box::new(SnappyReader::new(file)),
         };
+        SnapshotReader::of_plain(source, path, HINT)
+    }
+
+    /// Takes a snapshot from wherever it comes, packed or not, and checks its header. Messages call it `name`.
+    ///
+    /// # Errors
+    /// When it ends before its header does, or begins as nothing that a snapshot begins with.
+    pub fn of_stream(mut source: Box<dyn Read + Send>, name: &str) -> Result<SnapshotReader> {
+        let path = PathBuf::from(name);
+        let mut head = [0; MAGIC_BYTES];
+        source.read_exact(&mut head).map_err(|error| Error::Damaged {
+            path: path.clone(),
+            offset: 0,
+            expected: "a snapshot".to_owned(),
+            found: error.to_string(),
+            hint: STREAM_HINT.to_owned(),
+        })?;
+        let whole = BufReader::with_capacity(BUFFER_BYTES, io::Cursor::new(head).chain(source));
+        let plain: Box<dyn Read + Send> = if head[..GZ_MAGIC.len()] == GZ_MAGIC {
+            Box::new(MultiGzDecoder::new(whole))
+        } else if head == snappy::MAGIC[..MAGIC_BYTES] {
+            Box::new(SnappyReader::new(whole))
+        } else {
+            Box::new(whole)
+        };
+        SnapshotReader::of_plain(plain, path, STREAM_HINT)
+    }
+
+    fn of_plain(source: Box<dyn Read + Send>, path: PathBuf, hint: &'static str) -> Result<SnapshotReader> {
         let mut reader = SnapshotReader {
             path,
+            hint,
             source,
             buffer: vec![0; BUFFER_BYTES],
             position: 0,
@@ -101,7 +133,7 @@ impl SnapshotReader {
             offset: offset + at as u64,
             expected: expected.to_owned(),
             found,
-            hint: HINT.to_owned(),
+            hint: self.hint.to_owned(),
         };
         // Each section ends with a seal over all before it. The digest may be missing while the zxid is there: only the
         // length tells.
@@ -144,11 +176,14 @@ impl SnapshotReader {
     }
 
     fn damaged(&self, offset: u64, expected: String, found: String) -> Error {
-        Error::Damaged { path: self.path.clone(), offset, expected, found, hint: HINT.to_owned() }
+        Error::Damaged { path: self.path.clone(), offset, expected, found, hint: self.hint.to_owned() }
     }
 }
 
 const HINT: &str = "an older snapshot is used if there is one; else restore this file from a copy";
+const STREAM_HINT: &str = "send a file that the command snapshot has sent, or snapshot.* from a data directory";
+/// What a gzip file begins with.
+const GZ_MAGIC: [u8; 2] = [0x1f, 0x8b];
 const ZXID_SECTION_BYTES: usize = 8 + SEAL_BYTES;
 
 fn read_digest(input: &mut Reader<'_>) -> wire::jute::Result<ZxidDigest> {

@@ -39,15 +39,20 @@ pub fn admit(
         Access::Everybody => Ok(()),
         Access::Operators => admit_operator(node, running, caller, headers),
         Access::AllOnRoot => {
+            admit_at_all(node, headers)?;
             let Some(given) = headers.get(header::AUTHORIZATION) else {
                 return Err(refused(StatusCode::UNAUTHORIZED, NO_AUTH_INFO));
             };
-            prove(given.as_bytes(), running, caller, Grants::Any)
+            // On a new `/`, which is open to the world, Apache takes these from everybody who sends any such header: all data of
+            // the server, or another database in their place. From this machine that is as good as the data directory.
+            let is_here = caller.to_canonical().is_loopback();
+            prove(given.as_bytes(), running, caller, if is_here { Grants::Any } else { Grants::ByName })
         }
     }
 }
 
-fn admit_operator(node: &Node, running: Option<&Running>, caller: IpAddr, headers: &HeaderMap) -> Result<(), Reply> {
+/// Refuses what nobody may send.
+fn admit_at_all(node: &Node, headers: &HeaderMap) -> Result<(), Reply> {
     if is_from_web_page(headers) {
         return Err(Reply::refused(
             StatusCode::FORBIDDEN,
@@ -62,6 +67,11 @@ fn admit_operator(node: &Node, running: Option<&Running>, caller: IpAddr, header
             "admin.commandsFrom=loopback takes them from this machine",
         ));
     }
+    Ok(())
+}
+
+fn admit_operator(node: &Node, running: Option<&Running>, caller: IpAddr, headers: &HeaderMap) -> Result<(), Reply> {
+    admit_at_all(node, headers)?;
     if let Some(given) = headers.get(header::AUTHORIZATION) {
         return prove(given.as_bytes(), running, caller, Grants::ByName);
     }
@@ -279,7 +289,7 @@ mod tests {
         assert!(admit(Access::Operators, &closed, None, [127, 0, 0, 1].into(), &HeaderMap::new()).is_err());
     }
 
-    /// As Apache has it: everybody must say who they are, and on an open `/` everybody may.
+    /// As Apache has it: everybody must say who they are, and on an open `/` everybody may; but only from this machine.
     #[test]
     fn all_on_root_is_asked_of_everybody() {
         let node = testing::node("");
@@ -290,6 +300,13 @@ mod tests {
         assert_eq!(ask(&headers).unwrap_err().status, StatusCode::UNAUTHORIZED);
         headers.insert(header::AUTHORIZATION, HeaderValue::from_static("digest bob:x"));
         assert!(ask(&headers).is_ok());
+        let elsewhere = admit(Access::AllOnRoot, &node, Some(&running), ELSEWHERE, &headers);
+        assert_eq!(elsewhere.unwrap_err().status, StatusCode::FORBIDDEN);
+        headers.insert(header::ORIGIN, HeaderValue::from_static("http://example.org"));
+        assert_eq!(ask(&headers).unwrap_err().status, StatusCode::FORBIDDEN);
+        let closed = testing::node("admin.commandsFrom=none");
+        let running = testing::running(&closed);
+        assert!(admit(Access::AllOnRoot, &closed, Some(&running), here, &HeaderMap::new()).is_err());
     }
 
     #[test]

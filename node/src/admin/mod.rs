@@ -6,10 +6,13 @@
 //! before the data directory is read; [`state`] knows how far the server is. See `docs/admin.md`.
 
 pub mod auth;
+pub mod body_reader;
 pub mod call;
 pub mod commands;
+pub mod file_body;
 pub mod health;
 pub mod json;
+pub mod limiter;
 pub mod pages;
 pub mod state;
 pub mod table;

@@ -1,6 +1,7 @@
 //! What the HTTP ports know of the server behind them: it may still be reading its data directory, or be about to stop.
 
 use super::json::{Json, object};
+use super::limiter::Limiter;
 use crate::actions::Hands;
 use crate::config::{CommandsFrom, Config};
 use crate::inbox::{Internal, Look};
@@ -9,13 +10,14 @@ use crate::metrics;
 use crate::recovery::LoadProgress;
 use crate::settings;
 use crate::shared::Shared;
+use crate::snapshots::Snapshots;
 use parking_lot::Mutex;
 use prometheus::proto::MetricFamily;
 use replica::Replica;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use wire::ServerId;
 
 /// Values of keys that hold a secret, as they are shown.
@@ -32,6 +34,12 @@ pub struct Node {
     pub progress: Arc<LoadProgress>,
     /// When the process began.
     pub since: Instant,
+    /// How often a snapshot may be asked for.
+    pub snapshot_limiter: Limiter,
+    /// How often one may be restored.
+    pub restore_limiter: Limiter,
+    /// The right to restore one: each needs the memory of a tree.
+    pub restoring: Arc<Semaphore>,
     running: Mutex<Option<Arc<Running>>>,
     draining: AtomicBool,
     started: AtomicBool,
@@ -44,14 +52,21 @@ pub struct Running {
     pub shared: Arc<Shared>,
     /// The driver's queue.
     pub internal: mpsc::Sender<Internal>,
+    /// Writes its snapshots.
+    pub snapshots: Arc<Snapshots>,
 }
 
 impl Node {
     /// A server that is about to read its data directory.
     #[must_use]
     pub fn new(config: Arc<Config>, progress: Arc<LoadProgress>, since: Instant) -> Arc<Node> {
+        let limit_ms = u64::try_from(config.settings.admin_rate_limiter_interval_ms).unwrap_or(0);
         Arc::new(Node {
             initial_configuration: initial_configuration(&config),
+            // As in Apache, which takes this number for microseconds here: five minutes become 300 ms.
+            snapshot_limiter: Limiter::new(Duration::from_micros(limit_ms)),
+            restore_limiter: Limiter::new(Duration::from_millis(limit_ms)),
+            restoring: Arc::new(Semaphore::new(1)),
             config,
             progress,
             since,
@@ -229,6 +244,7 @@ pub(super) mod testing {
     use super::*;
     use crate::config::{self, Environment, LoadOptions};
     use parking_lot::RwLock;
+    use store::{DataDirs, RealFs};
     use tree::{Tree, TreeSettings};
 
     /// A server that reads its data directory, configured by these lines.
@@ -245,8 +261,10 @@ pub(super) mod testing {
     pub fn running(node: &Node) -> Running {
         let settings = TreeSettings { hash_seed: 0, digest_enabled: true, extended_types: true };
         let tree = Arc::new(RwLock::new(Tree::new(settings)));
-        let shared = Arc::new(Shared::new(node.config.clone(), tree, mpsc::channel(1).0));
-        Running { shared, internal: mpsc::channel(1).0 }
+        let shared = Arc::new(Shared::new(node.config.clone(), tree.clone(), mpsc::channel(1).0));
+        let (dirs, settings) = (DataDirs::single("/nowhere"), settings::snapshots(&node.config));
+        let snapshots = Snapshots::new(Arc::new(RealFs), dirs, tree, settings, None, shared.disk.clone());
+        Running { shared, internal: mpsc::channel(1).0, snapshots: Arc::new(snapshots) }
     }
 }
 

@@ -2,7 +2,7 @@
 //! tests read it. A command is added by a row here and a function in [`super::commands`].
 
 use super::call::{Call, Reply};
-use super::commands::{change, clients, ensemble, hand_over, logs, owner, process, server};
+use super::commands::{change, clients, ensemble, hand_over, logs, owner, process, restore, server, snapshot};
 use super::state::Running;
 use axum::body::Body;
 use std::pin::Pin;
@@ -149,6 +149,14 @@ pub static COMMANDS: &[Command] = &[
         Waiting(owner::owner),
         "`?path=/x`: whose ephemeral a znode is, who that is, and through which server it is connected",
     ),
+    Command {
+        names: &["restore", "rest"],
+        methods: Methods::Post,
+        access: Access::AllOnRoot,
+        run: Waiting(restore::restore),
+        is_apaches: true,
+        meaning: "a standalone server goes on from the snapshot in the request's body, whatever it held before",
+    },
     shows(&["ruok"], Serving(server::ruok), "nothing: no error means that the server serves"),
     shows(&["server_stats", "srvr"], Serving(server::server_stats), "version, state, zxid, packets and latencies"),
     ours_changes(
@@ -171,6 +179,14 @@ pub static COMMANDS: &[Command] = &[
         Serving(logs::slow_operations),
         "the last operations slower than `slowOperation.thresholdMs`: whose, on what, and in which phase the time went",
     ),
+    Command {
+        names: &["snapshot", "snap"],
+        methods: Methods::Get,
+        access: Access::AllOnRoot,
+        run: Waiting(snapshot::snapshot),
+        is_apaches: true,
+        meaning: "writes a snapshot and answers with the file, or with `?streaming=false` with its zxid and size alone",
+    },
     changes(&["stat_reset", "srst"], Serving(change::stat_reset), "packet counts and latencies begin anew"),
     shows(&["stats", "stat"], Serving(clients::stats), "`server_stats` and the connections, in short"),
     shows(
@@ -239,7 +255,12 @@ mod tests {
     #[test]
     fn what_changes_something_is_not_for_everybody() {
         for command in COMMANDS {
-            assert_eq!(command.methods == Methods::Get, command.access == Access::Everybody, "{command:?}");
+            // A snapshot is got, and tells everything whatever the ACLs say.
+            match command.access {
+                Access::Everybody => assert_eq!(command.methods, Methods::Get, "{command:?}"),
+                Access::Operators => assert_ne!(command.methods, Methods::Get, "{command:?}"),
+                Access::AllOnRoot => {}
+            }
         }
     }
 

@@ -373,6 +373,10 @@ fn push_protocol_metrics(shared: &Shared, status: &Status, metrics: &mut Metrics
         ("revalidate_count", integer(counters.revalidations_for_learners)),
         ("prep_processor_request_queued", integer(instruments.core.queued.load(Relaxed) + counters.forwarded_requests)),
         ("sync_processor_request_queued", integer(instruments.disk.queued.load(Relaxed))),
+        ("restore_error_count", integer(instruments.disk.restore_errors.load(Relaxed))),
+        ("restore_rate_limited_count", integer(instruments.disk.restores_refused.load(Relaxed))),
+        ("snapshot_error_count", integer(instruments.disk.asked_snapshot_errors.load(Relaxed))),
+        ("snapshot_rate_limited_count", integer(instruments.disk.asked_snapshots_refused.load(Relaxed))),
         ("epoch_roll_over_count", integer(counters.roll_overs)),
     ]);
     match status.mode {

@@ -185,9 +185,29 @@ pub const APACHE: &[Entry] = &[
     ),
     entry("request_commit_queued", Counter, "", "Commits that came to this server's pipeline"),
     entry("response_bytes", Counter, "", "Replies to requests, bytes"),
+    entry("restore_error_count", Counter, "", "Snapshots that the command `restore` could not restore"),
+    entry(
+        "restore_rate_limited_count",
+        Counter,
+        "",
+        "Commands `restore` that were refused because they came too soon after another",
+    ),
+    entry("restore_time", Basic, "", "Restoring a snapshot, from its first byte until it is served, ms"),
     entry("revalidate_count", Counter, "", "Leader: sessions that learners asked about"),
     entry("sessionless_connections_expired", Counter, "", "Connections closed because they had no session in time"),
     entry("snap_count", Counter, "", "Synchronizations of learners by SNAP"),
+    entry(
+        "snapshot_error_count",
+        Counter,
+        "",
+        "Snapshots asked for by the command `snapshot` that could not be written",
+    ),
+    entry(
+        "snapshot_rate_limited_count",
+        Counter,
+        "",
+        "Commands `snapshot` that were refused because they came too soon after another",
+    ),
     entry("snapshottime", Basic, "", "Snapshots written, ms"),
     entry("stale_sessions_expired", Counter, "", "Sessions that this server expired"),
     entry("startup_txns_loaded", Basic, "", "Transactions of the log that were replayed at the start"),
@@ -429,16 +449,6 @@ pub const MISSING: &[(&[&str], &str)] = &[
     (
         &["startup_snap_load_time", "startup_txns_load_time"],
         "The snapshot and the log are read as one; `dbinittime` has both.",
-    ),
-    (
-        &[
-            "snapshot_error_count",
-            "snapshot_rate_limited_count",
-            "restore_time",
-            "restore_error_count",
-            "restore_rate_limited_count",
-        ],
-        "They count uses of two admin commands, which answer and log the same. `zookube_snapshot_errors_total` counts snapshots of the server's own that failed.",
     ),
     (&["unrecoverable_error_count"], "Such an error ends the process at once, with a message and an exit code."),
     (

@@ -54,6 +54,7 @@ pub fn summaries(instruments: &Instruments) -> Vec<NamedSummary<'_>> {
         ("proposal_latency", &core.proposal_ms),
         ("quorum_ack_latency", &core.quorum_ack_ms),
         ("readlatency", &requests.read_ms),
+        ("restore_time", &disk.restore_ms),
         ("snapshottime", &disk.snapshot_ms),
         ("startup_txns_loaded", &disk.recovered_txns),
         ("sync_processor_batch_size", &disk.batch_size),

@@ -481,6 +481,16 @@ pub struct DiskInstruments {
     pub snapshot_bytes: AtomicU64,
     /// Snapshots that could not be written.
     pub snapshot_errors: AtomicU64,
+    /// `snapshot_error_count`: snapshots that an operator asked for and that could not be written.
+    pub asked_snapshot_errors: AtomicU64,
+    /// `snapshot_rate_limited_count`: those that were refused because they came too soon.
+    pub asked_snapshots_refused: AtomicU64,
+    /// `restore_time`: from the first byte of a snapshot to restore until it is served, ms.
+    pub restore_ms: Summary,
+    /// `restore_error_count`: snapshots that were not restored.
+    pub restore_errors: AtomicU64,
+    /// `restore_rate_limited_count`: those that were refused because they came too soon.
+    pub restores_refused: AtomicU64,
     /// `dbinittime`: reading the data directory at the start, ms.
     pub recovery_ms: Summary,
     /// `startup_txns_loaded`: transactions that were replayed at the start.
@@ -504,6 +514,11 @@ impl Default for DiskInstruments {
             snapshot_ms: Summary::default(),
             snapshot_bytes: AtomicU64::new(0),
             snapshot_errors: AtomicU64::new(0),
+            asked_snapshot_errors: AtomicU64::new(0),
+            asked_snapshots_refused: AtomicU64::new(0),
+            restore_ms: Summary::default(),
+            restore_errors: AtomicU64::new(0),
+            restores_refused: AtomicU64::new(0),
             recovery_ms: Summary::default(),
             recovered_txns: Summary::default(),
         }

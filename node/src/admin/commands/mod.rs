@@ -7,4 +7,6 @@ pub mod hand_over;
 pub mod logs;
 pub mod owner;
 pub mod process;
+pub mod restore;
 pub mod server;
+pub mod snapshot;
