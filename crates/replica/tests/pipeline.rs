@@ -10,6 +10,8 @@ mod local_sessions;
 mod observers;
 #[path = "pipeline/read_only.rs"]
 mod read_only;
+#[path = "pipeline/restore.rs"]
+mod restore;
 #[path = "pipeline/roll_over.rs"]
 mod roll_over;
 mod support;

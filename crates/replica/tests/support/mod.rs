@@ -269,6 +269,12 @@ impl World {
         }
     }
 
+    /// A server is given this, and what follows from it happens.
+    pub fn give(&mut self, sid: i64, input: Input) {
+        self.input(ServerId(sid), input);
+        self.drain();
+    }
+
     /// A server gets a vote of another one that looks, and that goes by this configuration.
     pub fn hear(&mut self, sid: i64, from: i64, config: &str) {
         let notification = Notification {
