@@ -16,7 +16,7 @@ impl Peer {
         }
     }
 
-    /// Leader: see [`Leading::lags`].
+    /// Leader: see [`crate::Leading::lags`].
     #[must_use]
     pub fn lags(&self) -> Vec<(ServerId, u64, u64)> {
         self.leading().map(|leading| leading.lags(&self.history).collect()).unwrap_or_default()
