@@ -12,15 +12,31 @@ pub struct Remote(pub SocketAddr);
 
 impl fmt::Display for Remote {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "/{}", Plain(self.0))
+    }
+}
+
+/// The same without a slash, as Jackson writes an address that has no name (`InetSocketAddressSerializer`): `127.0.0.1:5000`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Plain(pub SocketAddr);
+
+impl fmt::Display for Plain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let port = self.0.port();
         match self.0.ip().to_canonical() {
-            IpAddr::V4(address) => write!(f, "/{address}:{port}"),
+            IpAddr::V4(address) => write!(f, "{address}:{port}"),
             IpAddr::V6(address) => {
                 let groups = address.segments().map(|group| format!("{group:x}"));
-                write!(f, "/[{}]:{port}", groups.join(":"))
+                write!(f, "[{}]:{port}", groups.join(":"))
             }
         }
     }
+}
+
+/// `host:port`, an IPv6 address in brackets.
+#[must_use]
+pub fn host_port(host: &str, port: u16) -> String {
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
 
 #[cfg(test)]
@@ -38,6 +54,9 @@ mod tests {
         ] {
             assert_eq!(Remote(address.parse().unwrap()).to_string(), text);
         }
+        assert_eq!(Plain("127.0.0.1:1".parse().unwrap()).to_string(), "127.0.0.1:1");
+        assert_eq!(Plain("[::1]:2".parse().unwrap()).to_string(), "[0:0:0:0:0:0:0:1]:2");
+        assert_eq!((host_port("zk1", 2181), host_port("::1", 2181)), ("zk1:2181".to_owned(), "[::1]:2181".to_owned()));
         assert_eq!(SessionId(0x0100_0000_0000_0042).to_string(), "0x100000000000042");
         assert_eq!(SessionId(-0x0100_0000_0000_0000).to_string(), "0xff00000000000000", "sid 255: no sign");
         assert_eq!(Zxid(0x1_0000_0005).to_string(), "0x100000005");

@@ -2,6 +2,7 @@
 //! whichever program stands behind the port.
 
 use crate::config::{Config, Listen};
+use crate::notation::host_port;
 use crate::resolve::Resolver;
 use bytes::BytesMut;
 use std::io::{self, Read, Write};
@@ -40,10 +41,7 @@ impl Target {
 
 impl std::fmt::Display for Target {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.host.as_deref() {
-            Some(host) if host.contains(':') => write!(f, "[{host}]:{}", self.port),
-            host => write!(f, "{}:{}", host.unwrap_or("localhost"), self.port),
-        }
+        f.write_str(&host_port(self.host.as_deref().unwrap_or("localhost"), self.port))
     }
 }
 

@@ -2,54 +2,22 @@
 
 mod support;
 
+use ::support::http::{self, Answer};
 use serde_json::{Value, json};
-use std::io::{Read, Write};
+use std::io::Read;
 use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
-use support::{Body, Client, PATIENCE, Server, create, create_ephemeral, delete, free_port, program, wait_for};
+use support::{Body, Client, Server, create, create_ephemeral, delete, free_port, loopback, program, wait_for};
 
 /// `super:secret` for the key of the super user.
 const SUPER: &str = "DigestAuthenticationProvider.superDigest=super:lK75jTNcA+U9vtVEw5vB51mj/w4=\n";
 
-/// An answer.
-#[derive(Debug, Clone)]
-struct Answer {
-    status: u16,
-    head: String,
-    body: String,
-}
-
-impl Answer {
-    fn json(&self) -> Value {
-        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
-    }
-}
-
-/// Sends a request and reads to the end of the connection.
 fn ask(port: u16, method: &str, path: &str, head: &str, body: &str) -> Option<Answer> {
-    let length = body.len();
-    send(
-        port,
-        &format!(
-            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {length}\r\n{head}\r\n{body}"
-        ),
-    )
+    http::send(loopback(port), method, path, head, body.as_bytes())
 }
 
 fn send(port: u16, text: &str) -> Option<Answer> {
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
-    stream.set_read_timeout(Some(PATIENCE)).ok()?;
-    // The server may answer before it has read everything, and close.
-    let _ = stream.write_all(text.as_bytes());
-    let mut bytes = Vec::new();
-    let read = stream.read_to_end(&mut bytes);
-    let text = String::from_utf8(bytes).ok()?;
-    let Some((head, body)) = text.split_once("\r\n\r\n") else {
-        read.ok()?;
-        return None;
-    };
-    let status = head.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok()?;
-    Some(Answer { status, head: head.to_owned(), body: body.to_owned() })
+    http::exchange(loopback(port), text.as_bytes())
 }
 
 /// A server with an admin port.
@@ -98,7 +66,7 @@ fn commands_answer_in_apaches_form() {
     let admin = Admin::start("");
     admin.server.client().call(create(1, "/a", b"x"));
     let ruok = admin.get("/commands/ruok");
-    assert_eq!((ruok.status, ruok.body.as_str()), (200, "{\n  \"command\" : \"ruok\",\n  \"error\" : null\n}"));
+    assert_eq!((ruok.status, &*ruok.text()), (200, "{\n  \"command\" : \"ruok\",\n  \"error\" : null\n}"));
     assert!(ruok.head.contains("\r\ncontent-type: application/json\r\n"), "{}", ruok.head);
     let stats = admin.command("srvr");
     assert_eq!(stats["command"], "server_stats");
@@ -120,7 +88,8 @@ fn the_index_links_every_command_and_each_link_leads_somewhere() {
     let admin = Admin::start("");
     let page = admin.get("/commands/");
     assert_eq!(page.body, admin.get("/commands").body);
-    let names: Vec<&str> = page.body.lines().filter_map(|line| line.split('"').nth(1)).collect();
+    let text = page.text();
+    let names: Vec<&str> = text.lines().filter_map(|line| line.split('"').nth(1)).collect();
     assert!(names.len() > 25 && names.is_sorted(), "{names:?}");
     for path in names {
         let answer = admin.get(path);
@@ -134,7 +103,7 @@ fn head_has_the_length_of_what_get_would_answer() {
     let admin = Admin::start("");
     for path in ["/commands/ruok", "/commands"] {
         let (get, head) = (admin.get(path), admin.ask("HEAD", path, "", ""));
-        assert_eq!((head.status, head.body.as_str()), (200, ""));
+        assert_eq!((head.status, &*head.text()), (200, ""));
         assert!(head.head.contains(&format!("content-length: {}", get.body.len())), "{}", head.head);
     }
     let options = admin.ask("OPTIONS", "/commands/ruok", "", "");
@@ -151,7 +120,7 @@ fn head_has_the_length_of_what_get_would_answer() {
 fn commands_are_below_the_configured_path() {
     let admin = Admin::start("admin.commandURL=/zk/admin\n");
     assert_eq!(admin.get("/zk/admin/ruok").status, 200);
-    assert!(admin.get("/zk/admin").body.starts_with("<a href=\"/zk/admin/configuration\">"));
+    assert!(admin.get("/zk/admin").text().starts_with("<a href=\"/zk/admin/configuration\">"));
     for elsewhere in ["/commands/ruok", "/zk/adminx", "/"] {
         assert_eq!(admin.get(elsewhere).status, 404, "{elsewhere}");
     }
@@ -352,7 +321,7 @@ fn health_of_a_server_that_serves() {
     let (status, ready) = admin.health("/readyz");
     assert_eq!((status, &ready["ready"], &ready["mode"]), (200, &json!(true), &json!("standalone")));
     wait_for("the start to be complete", || (admin.health("/startupz").0 == 200).then_some(()));
-    assert_eq!(admin.get("/readyz").body, "ok\n", "in text for who does not ask for JSON");
+    assert_eq!(admin.get("/readyz").text(), "ok\n", "in text for who does not ask for JSON");
 }
 
 #[test]
@@ -471,7 +440,7 @@ fn secrets_are_hidden() {
     let admin = Admin::start(SUPER);
     for name in ["sysp", "icfg"] {
         let answer = admin.get(&format!("/commands/{name}"));
-        assert!(answer.body.contains("(hidden)") && !answer.body.contains("lK75jTNcA"), "{}", answer.body);
+        assert!(answer.text().contains("(hidden)") && !answer.text().contains("lK75jTNcA"), "{}", answer.text());
     }
     assert_eq!(admin.command("sysp")["zookeeper.tickTime"], "500");
 }
@@ -490,7 +459,7 @@ fn the_metrics_port_has_health_and_hand_over() {
     }
     let refused = get("POST", "/commands/hand_over?to=7", "");
     assert_eq!(refused.status, 409, "{refused:?}");
-    assert!(refused.body.contains("\"outcome\":\"refused\""), "{refused:?}");
+    assert!(refused.text().contains("\"outcome\":\"refused\""), "{refused:?}");
     assert_eq!(get("POST", "/commands/hand_over", "Origin: http://localhost\r\n").status, 403);
     assert_eq!(get("GET", "/commands/hand_over", "").status, 405);
     assert_eq!(get("GET", "/commands/ruok", "").status, 404, "the others are on the admin port");

@@ -1,7 +1,7 @@
 //! The process when nobody reads its log any more.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -19,7 +19,7 @@ fn ask(port: u16, word: &[u8]) -> Option<String> {
 #[test]
 fn a_closed_log_pipe_does_not_end_the_server() {
     let dir = tempfile::tempdir().unwrap();
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = support::ports::free_port();
     let config = dir.path().join("zoo.cfg");
     let data = dir.path().join("data");
     std::fs::write(&config, format!("dataDir={}\nclientPort={port}\n4lw.commands.whitelist=*\n", data.display()))

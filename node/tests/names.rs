@@ -51,7 +51,7 @@ impl Server {
             let own = dir.join(sid.to_string());
             std::fs::create_dir_all(own.join("data")).expect("a directory");
             std::fs::write(own.join("data/myid"), sid.to_string()).expect("myid");
-            Server { sid, dir: own, client_port: free_port(Ipv4Addr::LOCALHOST), process: None }
+            Server { sid, dir: own, client_port: support::free_port(), process: None }
         };
         (1..=3).map(one).collect()
     }

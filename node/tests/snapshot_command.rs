@@ -3,11 +3,12 @@
 
 mod support;
 
-use std::io::{Read, Write};
+use ::support::http::{self, Answer};
+use std::io::Write;
 use std::net::TcpStream;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering::SeqCst};
-use support::{Body, Client, PATIENCE, Server, create, create_ephemeral, delete, free_port, get, set, wait_for};
+use support::{Body, Client, Server, create, create_ephemeral, delete, free_port, get, loopback, set, wait_for};
 
 /// Anybody may on an open `/`, if they say who they are.
 const IP: &str = "Authorization: ip\r\n";
@@ -23,30 +24,10 @@ impl Drop for Stops<'_> {
     }
 }
 
-/// An answer whose body may be a file.
-struct Answer {
-    status: u16,
-    head: String,
-    body: Vec<u8>,
-}
-
-impl Answer {
-    fn header(&self, name: &str) -> Option<&str> {
-        self.head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
-    }
-
-    fn text(&self) -> String {
-        String::from_utf8_lossy(&self.body).into_owned()
-    }
-
-    fn json(&self) -> serde_json::Value {
-        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
-    }
-
-    fn zxid(&self) -> i64 {
-        let text = self.header("last_zxid").expect("last_zxid");
-        i64::from_str_radix(text.strip_prefix("0x").expect("0x"), 16).expect("a zxid")
-    }
+/// The state that an answer tells of.
+fn zxid_of(answer: &Answer) -> i64 {
+    let text = answer.header("last_zxid").expect("last_zxid");
+    i64::from_str_radix(text.strip_prefix("0x").expect("0x"), 16).expect("a zxid")
 }
 
 struct Admin {
@@ -65,28 +46,11 @@ impl Admin {
     }
 
     fn restore(&self, snapshot: &[u8]) -> Answer {
-        let head = format!("{IP}Content-Length: {}\r\n", snapshot.len());
-        wait_for("the admin port", || self.send("POST", "restore", &head, snapshot))
+        wait_for("the admin port", || self.send("POST", "restore", IP, snapshot))
     }
 
-    /// Sends a request and reads to the end of the connection.
     fn send(&self, method: &str, command: &str, head: &str, body: &[u8]) -> Option<Answer> {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
-        stream.set_read_timeout(Some(PATIENCE)).ok()?;
-        let request =
-            format!("{method} /commands/{command} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{head}\r\n");
-        stream.write_all(request.as_bytes()).ok()?;
-        // The server may answer before it has read everything, and close.
-        let _ = stream.write_all(body);
-        let mut bytes = Vec::new();
-        let read = stream.read_to_end(&mut bytes);
-        if bytes.is_empty() {
-            read.ok()?;
-        }
-        let end = bytes.windows(4).position(|four| four == b"\r\n\r\n")?;
-        let head = String::from_utf8(bytes[..end].to_vec()).ok()?;
-        let status = head.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok()?;
-        Some(Answer { status, head, body: bytes[end + 4..].to_vec() })
+        http::send(loopback(self.port), method, &format!("/commands/{command}"), head, body)
     }
 
     fn snapshot(&self) -> Answer {
@@ -134,7 +98,7 @@ fn the_file_is_what_lies_in_the_data_directory() {
     let mut client = admin.server.client();
     let zxid = client.call(create(1, "/a", b"x")).zxid;
     let answer = admin.snapshot();
-    assert_eq!((answer.zxid(), answer.header("content-type")), (zxid, Some("application/octet-stream")));
+    assert_eq!((zxid_of(&answer), answer.header("content-type")), (zxid, Some("application/octet-stream")));
     let size = answer.body.len().to_string();
     assert_eq!((answer.header("snapshot_size"), answer.header("content-length")), (Some(&*size), Some(&*size)));
     assert_eq!(answer.header("snapshot_exact"), Some("true"));
@@ -145,7 +109,7 @@ fn the_file_is_what_lies_in_the_data_directory() {
     for query in ["?streaming=false", "?streaming=", "?streaming=1"] {
         let answer = admin.ask("GET", query, IP);
         assert_eq!(answer.text(), "{\n  \"command\" : \"snapshot\",\n  \"error\" : null\n}", "{query}");
-        assert_eq!((answer.zxid(), answer.header("snapshot_size")), (zxid, Some(&*size)), "{query}");
+        assert_eq!((zxid_of(&answer), answer.header("snapshot_size")), (zxid, Some(&*size)), "{query}");
     }
     let head = admin.ask("HEAD", "", IP);
     assert_eq!((head.status, head.header("snapshot_size"), head.body.len()), (200, Some(&*size), 0));
@@ -205,7 +169,7 @@ fn a_small_tree_is_sent_as_it_was_at_one_zxid() {
         });
         let answers: Vec<Answer> = (0..20).map(|_| admin.snapshot()).collect();
         assert!(answers.iter().all(|answer| answer.header("snapshot_exact") == Some("true")));
-        assert!(answers.iter().map(Answer::zxid).is_sorted());
+        assert!(answers.iter().map(zxid_of).is_sorted());
     });
 }
 
@@ -217,7 +181,7 @@ fn a_member_starts_from_it_too() {
     let server = started_with(&answer, "standaloneEnabled=false\ninitLimit=10\nsyncLimit=5\ndb.autocreate=false\n");
     let mut client = server.client();
     assert_eq!(data_of(&mut client, "/a"), Some(b"x".to_vec()));
-    assert!(client.call(create(2, "/b", b"")).zxid > answer.zxid());
+    assert!(client.call(create(2, "/b", b"")).zxid > zxid_of(&answer));
 }
 
 #[test]
@@ -333,7 +297,7 @@ fn a_restored_snapshot_is_what_there_is_also_after_a_restart() {
     let answer = admin.restore(&snapshot.body);
     assert_eq!(answer.status, 200, "{}", answer.text());
     let json = answer.json();
-    assert_eq!(json["last_zxid"], snapshot.zxid());
+    assert_eq!(json["last_zxid"], zxid_of(&snapshot));
     assert!(json["served_zxid"].as_i64().is_some_and(|zxid| zxid > seen), "no client is ahead: {json}");
     assert_eq!((&json["command"], &json["error"]), (&"restore".into(), &serde_json::Value::Null));
     assert!(client.is_closed(), "clients read nothing of two histories on one connection");
@@ -404,7 +368,8 @@ fn what_is_no_whole_snapshot_changes_nothing() {
     drop(stream);
     wait_for("it to be given up", || (admin.metric("restore_error_count") == 6).then_some(()));
     let long =
-        admin.send("POST", "restore", &format!("{IP}Content-Length: 9000000000000\r\n"), b"ZKSN").expect("an answer");
+        format!("POST /commands/restore HTTP/1.1\r\nHost: localhost\r\n{IP}Content-Length: 9000000000000\r\n\r\nZKSN");
+    let long = http::exchange(loopback(admin.port), long.as_bytes()).expect("an answer");
     assert_eq!(long.status, 413, "{}", long.text());
     wait_for("all of them to be counted", || (admin.metric("restore_error_count") == 7).then_some(()));
     assert_eq!(data_of(&mut client, "/a"), Some(b"y".to_vec()), "on the same connection");
@@ -417,10 +382,8 @@ fn what_is_no_whole_snapshot_changes_nothing() {
 fn who_restores_is_asked_and_has_to_wait() {
     let admin = Admin::start("");
     let snapshot = admin.snapshot().body;
-    let head = |proof: &str| format!("{proof}Content-Length: {}\r\n", snapshot.len());
-    let status = |method: &str, proof: &str| {
-        wait_for("the admin port", || admin.send(method, "rest", &head(proof), &snapshot)).status
-    };
+    let status =
+        |method: &str, proof: &str| wait_for("the admin port", || admin.send(method, "rest", proof, &snapshot)).status;
     assert_eq!(status("POST", ""), 401);
     assert_eq!(status("POST", "Authorization: digest\r\n"), 401);
     assert_eq!(status("GET", IP), 405);

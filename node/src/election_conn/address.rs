@@ -2,6 +2,7 @@
 
 use super::ADDRESSES_NAMED_MAX;
 use crate::config::is_wildcard;
+use crate::notation::host_port;
 
 /// A host and its election port.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,13 +13,8 @@ pub(super) struct Address {
 
 impl std::fmt::Display for Address {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&format(&self.host, self.port))
+        f.write_str(&host_port(&self.host, self.port))
     }
-}
-
-/// `host:port`, an IPv6 address in brackets.
-pub(super) fn format(host: &str, port: u16) -> String {
-    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
 
 /// Reads the addresses of a handshake, leaving out wildcards, under which nobody can be reached
@@ -64,6 +60,5 @@ mod tests {
         for bad in ["", "zk1", "zk1:", ":3888", "zk1:65536", "zk1:-1", "[::1]", "[::1:3888", "[]:3888"] {
             check(&[bad], Err(bad));
         }
-        assert_eq!(format("::1", 3888), "[::1]:3888");
     }
 }

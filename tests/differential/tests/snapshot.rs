@@ -1,68 +1,21 @@
 //! Snapshots that one server streams and the other goes on from: ours and Apache's, both ways.
 
-use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use differential::request::digest_id;
 use support::ServerKind::{Apache39, Zookube};
+use support::http::{self, Answer};
 use support::server::Ports;
 use support::session::{Mode, Session};
 use support::{Server, ServerKind, ServerSpec, ports, wait};
 
 const LIMIT: Duration = Duration::from_secs(60);
-const PATIENCE: Duration = Duration::from_secs(30);
 const NODES: usize = 200;
 
-/// An answer whose body may be bytes.
-struct Answer {
-    status: u16,
-    head: String,
-    body: Vec<u8>,
-}
-
-impl Answer {
-    fn header(&self, name: &str) -> Option<&str> {
-        self.head.lines().find_map(|line| {
-            let (found, value) = line.split_once(':')?;
-            found.eq_ignore_ascii_case(name).then(|| value.trim())
-        })
-    }
-}
-
 fn ask(port: u16, method: &str, command: &str, body: &[u8]) -> Option<Answer> {
-    let mut stream = TcpStream::connect(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).ok()?;
-    stream.set_read_timeout(Some(PATIENCE)).ok()?;
-    let head = format!(
-        "{method} /commands/{command} HTTP/1.1\r\nHost: localhost\r\nAuthorization: digest super:secret\r\n\
-         Content-Type: application/octet-stream\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
-        body.len()
-    );
-    stream.write_all(head.as_bytes()).ok()?;
-    stream.write_all(body).ok()?;
-    let mut bytes = Vec::new();
-    stream.read_to_end(&mut bytes).ok()?;
-    let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")?;
-    let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
-    let status = head.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok()?;
-    let answer = Answer { status, head, body: bytes[end + 4..].to_vec() };
-    let is_chunked = answer.header("Transfer-Encoding").is_some_and(|coding| coding == "chunked");
-    Some(if is_chunked { Answer { body: joined(&answer.body), ..answer } } else { answer })
-}
-
-/// The pieces of a chunked body, one behind the other.
-fn joined(mut body: &[u8]) -> Vec<u8> {
-    let mut whole = Vec::new();
-    loop {
-        let end = body.windows(2).position(|window| window == b"\r\n").expect("the length of a piece");
-        let length = std::str::from_utf8(&body[..end]).expect("a number");
-        let length = usize::from_str_radix(length, 16).expect("a hexadecimal number");
-        if length == 0 {
-            return whole;
-        }
-        whole.extend_from_slice(&body[end + 2..end + 2 + length]);
-        body = &body[end + 2 + length + 2..];
-    }
+    let head = "Authorization: digest super:secret\r\nContent-Type: application/octet-stream\r\n";
+    http::send(SocketAddr::from((Ipv4Addr::LOCALHOST, port)), method, &format!("/commands/{command}"), head, body)
 }
 
 fn spec(kind: ServerKind, port: u16) -> ServerSpec {

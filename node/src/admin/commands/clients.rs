@@ -6,8 +6,8 @@ use crate::admin::state::Running;
 use crate::connection::Conn;
 use crate::four_letter::figures;
 use crate::four_letter::text::operation_code;
+use crate::notation::Plain;
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::Ordering::Relaxed;
 use wire::SessionId;
 use wire::client::OpCode;
@@ -45,7 +45,7 @@ fn with_connections(mut reply: Reply, running: &Running, detail: Detail) -> Repl
 fn connection(conn: &Conn, detail: Detail) -> Json {
     let stats = &conn.stats;
     let mut fields = vec![
-        ("remote_socket_address", Json::from(address(conn.peer))),
+        ("remote_socket_address", Json::from(Plain(conn.peer).to_string())),
         ("interest_ops", INTEREST_IN_INPUT.into()),
         ("outstanding_requests", stats.outstanding.load(Relaxed).into()),
         ("packets_received", stats.received.load(Relaxed).into()),
@@ -78,17 +78,6 @@ fn session_fields(conn: &Conn) -> [(&'static str, Json); 11] {
         ("avg_latency", Json::Int(latency.mean() as i64)),
         ("max_latency", latency.max().into()),
     ]
-}
-
-/// An address as Jackson writes one without a name (`InetSocketAddressSerializer`).
-pub(super) fn address(address: SocketAddr) -> String {
-    match address.ip() {
-        IpAddr::V4(ip) => format!("{ip}:{}", address.port()),
-        IpAddr::V6(ip) => {
-            let groups = ip.segments().map(|group| format!("{group:x}"));
-            format!("[{}]:{}", groups.join(":"), address.port())
-        }
-    }
 }
 
 /// `DumpCommand`. Only who expires sessions knows when; the times are those of the machine's monotonic clock, as in Apache.
@@ -200,11 +189,5 @@ mod tests {
             text.contains(r#""session_timeout":10000,"last_cxid":0,"last_zxid":0,"last_response_time":0"#),
             "{text}"
         );
-    }
-
-    #[test]
-    fn addresses_have_brackets_where_java_writes_them() {
-        assert_eq!(address("127.0.0.1:1".parse().unwrap()), "127.0.0.1:1");
-        assert_eq!(address("[::1]:2".parse().unwrap()), "[0:0:0:0:0:0:0:1]:2");
     }
 }

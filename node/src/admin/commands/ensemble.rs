@@ -9,11 +9,11 @@ use crate::admin::state::Running;
 use crate::admin::table::Answering;
 use crate::config::Mode;
 use crate::link::Link;
+use crate::notation::{Remote, host_port};
 use crate::settings;
 use crate::shared::Shared;
 use axum::body::Body;
 use axum::http::StatusCode;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use wire::ServerId;
@@ -69,10 +69,6 @@ fn voter(spec: &ServerSpec) -> Json {
         ("client_address", spec.client.as_ref().map(|at| host_port(&at.host, at.port)).unwrap_or_default().into()),
         ("learner_type", role.into()),
     ])
-}
-
-fn host_port(host: &str, port: u16) -> String {
-    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
 
 /// `ZabStateCommand`.
@@ -167,7 +163,7 @@ fn observer(sid: ServerId, link: &Link) -> Json {
     let peer = link.peer();
     object([
         // Unlike those of clients, with the slash of `InetSocketAddress.toString`.
-        ("remote_socket_address", peer.map(|(peer, _)| format!("/{}", plain(peer))).into()),
+        ("remote_socket_address", peer.map(|(peer, _)| Remote(peer).to_string()).into()),
         ("sid", sid.0.into()),
         ("established", peer.map(|(_, at)| at.0).into()),
         ("queued_packets", packets.into()),
@@ -177,10 +173,6 @@ fn observer(sid: ServerId, link: &Link) -> Json {
         ("requests", link.stats.requests.load(Relaxed).into()),
         ("last_zxid", link.stats.last_zxid.load(Relaxed).into()),
     ])
-}
-
-fn plain(peer: SocketAddr) -> String {
-    super::clients::address(SocketAddr::new(peer.ip().to_canonical(), peer.port()))
 }
 
 #[cfg(test)]

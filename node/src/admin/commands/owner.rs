@@ -1,7 +1,7 @@
 //! `owner`: whose ephemeral a znode is, who that is, and through which server it is connected. The question behind most alarms about
 //! locks and leases.
 
-use super::clients::{address, session_id};
+use super::clients::session_id;
 use super::server::hex;
 use crate::admin::call::{Call, Reply, start_of};
 use crate::admin::json::{Json, list};
@@ -10,6 +10,7 @@ use crate::admin::table::Answering;
 use crate::clock;
 use crate::connection::Conn;
 use crate::four_letter::text::operation_code;
+use crate::notation::Plain;
 use axum::body::Body;
 use axum::http::StatusCode;
 use std::sync::Arc;
@@ -104,7 +105,7 @@ fn put_connection(reply: &mut Reply, running: &Running, conn: &Conn) {
     let silent_ms = clock::mono().0 - stats.last_response.load(Relaxed);
     let identities = running.shared.tree.read().watcher_identities(conn.id);
     let identities = identities.iter().flat_map(|ids| ids.iter()).map(principal);
-    reply.put("client_address", address(conn.peer));
+    reply.put("client_address", Plain(conn.peer).to_string());
     reply.put("established", conn.established.0);
     reply.put("last_operation", operation);
     reply.put("last_response_ms_ago", silent_ms.max(0));
