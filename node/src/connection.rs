@@ -1,6 +1,7 @@
 //! What a client's connection shows to the rest of the process: its outbox, its activity, its figures.
 
 use crate::clock;
+use crate::metrics::histogram::Totals;
 use crate::outbox::Outbox;
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -138,25 +139,10 @@ impl ConnStats {
 }
 
 /// Latencies in ms: last, smallest, largest, and what the mean needs.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Latency {
     last: AtomicU64,
-    min: AtomicU64,
-    max: AtomicU64,
-    count: AtomicU64,
-    total: AtomicU64,
-}
-
-impl Default for Latency {
-    fn default() -> Latency {
-        Latency {
-            last: AtomicU64::new(0),
-            min: AtomicU64::new(u64::MAX),
-            max: AtomicU64::new(0),
-            count: AtomicU64::new(0),
-            total: AtomicU64::new(0),
-        }
-    }
+    totals: Totals,
 }
 
 impl Latency {
@@ -164,14 +150,7 @@ impl Latency {
     pub fn add(&self, ms: i64, count: u64) {
         let ms = u64::try_from(ms).unwrap_or(0);
         self.last.store(ms, Relaxed);
-        if ms < self.min.load(Relaxed) {
-            self.min.fetch_min(ms, Relaxed);
-        }
-        if ms > self.max.load(Relaxed) {
-            self.max.fetch_max(ms, Relaxed);
-        }
-        self.count.fetch_add(count, Relaxed);
-        self.total.fetch_add(ms.saturating_mul(count), Relaxed);
+        self.totals.add_many(ms, count);
     }
 
     /// The last one.
@@ -180,36 +159,16 @@ impl Latency {
         self.last.load(Relaxed)
     }
 
-    /// The smallest, 0 where there was none.
+    /// Of all.
     #[must_use]
-    pub fn min(&self) -> u64 {
-        match self.min.load(Relaxed) {
-            u64::MAX => 0,
-            min => min,
-        }
-    }
-
-    /// The largest.
-    #[must_use]
-    pub fn max(&self) -> u64 {
-        self.max.load(Relaxed)
-    }
-
-    /// The mean, 0 where there was none.
-    #[must_use]
-    pub fn mean(&self) -> f64 {
-        match self.count.load(Relaxed) {
-            0 => 0.0,
-            count => self.total.load(Relaxed) as f64 / count as f64,
-        }
+    pub fn totals(&self) -> &Totals {
+        &self.totals
     }
 
     /// Starts over.
     pub fn reset(&self) {
-        self.min.store(u64::MAX, Relaxed);
-        for counter in [&self.last, &self.max, &self.count, &self.total] {
-            counter.store(0, Relaxed);
-        }
+        self.last.store(0, Relaxed);
+        self.totals.reset();
     }
 }
 
@@ -336,11 +295,14 @@ mod tests {
     #[test]
     fn latencies_add_up() {
         let latency = Latency::default();
-        assert_eq!((latency.min(), latency.max(), latency.mean()), (0, 0, 0.0));
+        assert_eq!((latency.totals().min(), latency.totals().max(), latency.totals().mean()), (0, 0, 0.0));
         latency.add(4, 1);
         latency.add(1, 2);
-        assert_eq!((latency.min(), latency.max(), latency.mean(), latency.last()), (1, 4, 2.0, 1));
+        assert_eq!(
+            (latency.totals().min(), latency.totals().max(), latency.totals().mean(), latency.last()),
+            (1, 4, 2.0, 1)
+        );
         latency.reset();
-        assert_eq!((latency.min(), latency.mean()), (0, 0.0));
+        assert_eq!((latency.totals().min(), latency.totals().mean()), (0, 0.0));
     }
 }

@@ -181,9 +181,6 @@ impl Disk {
 
     fn note_synced(&mut self, took: Duration) {
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        self.stats.syncs.fetch_add(1, Relaxed);
-        self.stats.sync_total_us.fetch_add(micros, Relaxed);
-        self.stats.sync_max_us.fetch_max(micros, Relaxed);
         self.stats.queued_bytes.fetch_sub(std::mem::take(&mut self.unsynced_bytes), Relaxed);
         let (now_us, instruments) = (clock::micros(), &self.stats.instruments);
         let disk = &instruments.disk;

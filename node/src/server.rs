@@ -74,7 +74,7 @@ async fn serve(mut config: Config, cgroups: Cgroups, started: Instant) -> Result
     // Whoever restarts processes must see that this one is alive, however long it reads its data directory.
     let node = Node::new(config.clone(), progress.clone(), started);
     admin::start(&node);
-    metrics::start(&config, node.clone(), Some(admin::pages::pages_beside_metrics(node.clone())));
+    metrics::start(&config, node.clone(), admin::pages::pages_beside_metrics(node.clone()));
     let recovered = recovery.run_watched(clock::wall(), &progress).map_err(unusable)?;
     report(&recovered, started);
     let recovery_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);

@@ -101,20 +101,12 @@ impl ServerStats {
 /// Figures of the disk thread.
 #[derive(Debug, Default)]
 pub struct DiskStats {
-    /// Syncs of the log.
-    pub syncs: AtomicU64,
-    /// Time they took in all, µs.
-    pub sync_total_us: AtomicU64,
-    /// The longest, µs.
-    pub sync_max_us: AtomicU64,
     /// Syncs that took longer than `fsync.warningthresholdms`.
     pub slow_syncs: AtomicU64,
     /// Bytes appended to the queue and not yet durable.
     pub queued_bytes: AtomicU64,
     /// What the disk thread does.
     pub thread: DiskThread,
-    /// Snapshots written.
-    pub snapshots: AtomicU64,
     /// The zxid of the last snapshot.
     pub last_snapshot_zxid: AtomicI64,
     /// When it was complete, wall clock ms; 0 where there was none.

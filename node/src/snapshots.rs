@@ -324,7 +324,6 @@ impl SnapshotJob {
         }
         let Some(out) = self.out.take() else { return Ok(Some(0)) };
         let bytes = out.finish(settings.trailer(self.zxid, self.body.digest_section()))?;
-        stats.snapshots.fetch_add(1, Relaxed);
         stats.last_snapshot_zxid.store(self.zxid.0, Relaxed);
         stats.last_snapshot_at.store(clock::wall().0, Relaxed);
         Ok(Some(bytes))

@@ -2,15 +2,17 @@
 
 mod support;
 
+use ::support::http;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use support::{Server, create, free_port, wait_for};
+use support::{Server, create, free_port, loopback, wait_for};
 
 /// Requests are no longer than this.
 const BODY_BYTES_MAX: usize = 4 << 20;
 const ENSEMBLE_OF_ONE: &str = "standaloneEnabled=false\ninitLimit=10\nsyncLimit=5\n";
+const PROMETHEUS: &str = "org.apache.zookeeper.metrics.prometheus.PrometheusMetricsProvider";
 
 /// The path and the body.
 type Request = (String, Vec<u8>);
@@ -105,7 +107,9 @@ fn a_server_does_without_its_collector() {
     // Nobody listens, and nobody answers.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     for port in [free_port(), silent.local_addr().unwrap().port()] {
-        let mut server = Server::start(&format!("otel.endpoint=http://127.0.0.1:{port}\n{ENSEMBLE_OF_ONE}"));
+        let metrics_port = free_port();
+        let metrics = format!("metricsProvider.className={PROMETHEUS}\nmetricsProvider.httpPort={metrics_port}\n");
+        let mut server = Server::start(&format!("otel.endpoint=http://127.0.0.1:{port}\n{metrics}{ENSEMBLE_OF_ONE}"));
         let mut client = server.client();
         for xid in 1..100 {
             assert_eq!(client.call(create(xid, &format!("/n{xid}"), b"")).error, 0);
@@ -113,6 +117,10 @@ fn a_server_does_without_its_collector() {
         disturb(&server);
         server.wait_for_line(&["WARN", "OpenTelemetry collector does not take"]);
         assert_eq!(client.call(create(1000, "/last", b"")).error, 0);
+        let (status, page) = wait_for("metrics", || http::request(loopback(metrics_port), "GET", "/metrics", ""));
+        let failed =
+            page.lines().find_map(|line| line.strip_prefix("zookube_otel_requests_total{outcome=\"failed\"} "));
+        assert!(status == 200 && failed.is_some_and(|count| count != "0"), "{page}");
         assert_eq!(server.stop().0, Some(0), "{}", server.log());
         let said = server.log().matches("OpenTelemetry collector does not take").count();
         assert_eq!(said, 1, "one line, not one a request: {}", server.log());

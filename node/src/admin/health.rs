@@ -19,6 +19,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// The state of the disk thread.
+/// What helps a server without a leader.
+const MEND_QUORUM: &str = "start enough of the other voters for a quorum, or mend the network between them";
 const DISK_IDLE: &str = "idle";
 const DISK_BUSY: &str = "working";
 const DISK_FULL: &str = "waiting for room on a full disk";
@@ -202,15 +204,11 @@ fn not_serving(running: &Running) -> Option<Reason> {
         return (status.mode == "read-only").then(|| Reason {
             check: "leader",
             reason: ONLY_READ.to_owned(),
-            hint: "start enough of the other voters for a quorum, or mend the network between them",
+            hint: MEND_QUORUM,
         });
     }
     if status.leader.is_none() {
-        return Some(Reason {
-            check: "leader",
-            reason: NO_LEADER.to_owned(),
-            hint: "start enough of the other voters for a quorum, or mend the network between them",
-        });
+        return Some(Reason { check: "leader", reason: NO_LEADER.to_owned(), hint: MEND_QUORUM });
     }
     Some(Reason {
         check: "sync",

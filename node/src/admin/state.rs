@@ -187,14 +187,6 @@ impl metrics::Source for Node {
         let running = self.running().ok_or_else(|| "the data directory is being read".to_owned())?;
         Ok(metrics::families::of_server(&running.shared))
     }
-
-    fn live(&self) -> Result<(), String> {
-        super::health::live(self).line()
-    }
-
-    fn ready(&self) -> Result<(), String> {
-        super::health::ready(self).line()
-    }
 }
 
 /// `zoo.cfg` as it was read; where the environment is the configuration, what it would be. Values that are secrets are hidden, since

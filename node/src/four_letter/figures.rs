@@ -51,7 +51,12 @@ pub(crate) fn server<'a>(shared: &Shared, version: &'a str) -> Server<'a> {
 }
 
 fn latencies(latency: &Latency) -> Latencies {
-    Latencies { last: latency.last(), min: latency.min(), mean: latency.mean(), max: latency.max() }
+    Latencies {
+        last: latency.last(),
+        min: latency.totals().min(),
+        mean: latency.totals().mean(),
+        max: latency.totals().max(),
+    }
 }
 
 /// The lines of `stat` and `cons`, oldest connection first.
@@ -244,11 +249,11 @@ pub(crate) fn metrics(shared: &Shared) -> Vec<(String, Metric)> {
     let mut metrics: Vec<(String, Metric)> = values.collect();
     for (name, summary) in families::summaries(&shared.instruments) {
         metrics.extend([
-            (format!("avg_{name}"), Metric::Real(rounded(summary.mean()))),
-            (format!("min_{name}"), integer(summary.min())),
-            (format!("max_{name}"), integer(summary.max())),
-            (format!("cnt_{name}"), integer(summary.count())),
-            (format!("sum_{name}"), integer(summary.sum())),
+            (format!("avg_{name}"), Metric::Real(rounded(summary.totals().mean()))),
+            (format!("min_{name}"), integer(summary.totals().min())),
+            (format!("max_{name}"), integer(summary.totals().max())),
+            (format!("cnt_{name}"), integer(summary.totals().count())),
+            (format!("sum_{name}"), integer(summary.totals().sum())),
         ]);
         if catalog::find(name).is_some_and(|entry| entry.kind == Kind::Advanced) {
             let quantiles = summary.quantiles([0.5, 0.95, 0.99, 0.999]).unwrap_or_default();
@@ -290,8 +295,8 @@ fn push_client_metrics(shared: &Shared, status: &Status, metrics: &mut Metrics) 
     let stats = &shared.stats;
     let Instruments { requests, clients, .. } = &*shared.instruments;
     let counters = [
-        ("max_latency", stats.latency.max()),
-        ("min_latency", stats.latency.min()),
+        ("max_latency", stats.latency.totals().max()),
+        ("min_latency", stats.latency.totals().min()),
         ("packets_received", stats.received.load(Relaxed)),
         ("packets_sent", stats.sent.load(Relaxed)),
         ("auth_failed_count", stats.auth_failed.load(Relaxed)),
@@ -310,7 +315,7 @@ fn push_client_metrics(shared: &Shared, status: &Status, metrics: &mut Metrics) 
         ("max_client_response_size", Metric::Integer(max)),
         ("min_client_response_size", Metric::Integer(min)),
     ]);
-    metrics.push(("avg_latency", Metric::Real(rounded(stats.latency.mean()))));
+    metrics.push(("avg_latency", Metric::Real(rounded(stats.latency.totals().mean()))));
     metrics.extend(counters.map(|(name, value)| (name, integer(value))));
     metrics.push(("num_alive_connections", integer(shared.registry.len())));
     metrics.push(("outstanding_requests", integer(status.outstanding)));

@@ -323,6 +323,18 @@ pub const OURS: &[Entry] = &[
     ),
     entry("zookube_memory_used_bytes", Gauge, "", "Memory that this process uses, bytes; only where there is a limit"),
     entry("zookube_observer_master_sid", Gauge, "", "Observer: the server through which it follows"),
+    entry(
+        "zookube_otel_requests_total",
+        Counter,
+        "outcome",
+        "Requests to the collector of OpenTelemetry that it took, and that failed; only where there is one",
+    ),
+    entry(
+        "zookube_otel_spans_total",
+        Counter,
+        "outcome",
+        "Spans that ended, and that the collector took; only where there is one",
+    ),
     entry("zookube_peer_lag_bytes", Gauge, "peer", "Leader: bytes of proposals that a follower has not acknowledged"),
     entry("zookube_peer_lag_zxids", Gauge, "peer", "Leader: proposals that a follower has not acknowledged"),
     entry(

@@ -75,19 +75,19 @@ mod tests {
         elections.looks(true, &instruments);
         elections.looks(false, &instruments);
         elections.looks(false, &instruments);
-        assert_eq!((core.election_ms.count(), core.election.count()), (1, 0), "elected, not yet in sync");
+        assert_eq!((core.election_ms.totals().count(), core.election.count()), (1, 0), "elected, not yet in sync");
         elections.looks(true, &instruments);
         elections.looks(false, &instruments);
         elections.serves(ServingRole::Follower, &instruments);
-        let sums = (core.election_ms.count(), core.election.count(), core.follower_sync_ms.count());
+        let sums = (core.election_ms.totals().count(), core.election.count(), core.follower_sync_ms.totals().count());
         assert_eq!(sums, (2, 1, 1), "the first leader was lost again");
         elections.is_silent(&instruments);
         elections.looks(true, &instruments);
         elections.serves(ServingRole::ReadOnly, &instruments);
-        assert_eq!((core.unavailable_ms.count(), core.election.count()), (1, 1), "it reads, and looks still");
+        assert_eq!((core.unavailable_ms.totals().count(), core.election.count()), (1, 1), "it reads, and looks still");
         elections.looks(false, &instruments);
         elections.serves(ServingRole::Leader, &instruments);
-        assert_eq!((core.election.count(), core.leader_unavailable_ms.count()), (2, 1));
+        assert_eq!((core.election.count(), core.leader_unavailable_ms.totals().count()), (2, 1));
         assert!(core.leads_since_ms.load(Relaxed) >= 0);
     }
 }

@@ -7,6 +7,7 @@ use super::process;
 use crate::four_letter::{self, text::Metric};
 use crate::settings;
 use crate::shared::Shared;
+use crate::telemetry;
 use prometheus::proto::{self, LabelPair, MetricFamily, MetricType};
 use replica::Status;
 use std::collections::BTreeMap;
@@ -86,6 +87,7 @@ pub fn of_server(shared: &Shared) -> Vec<MetricFamily> {
         families.summary("ack_latency", Some(("key", &sid.to_string())), summary);
     }
     families.put_histograms(&shared.instruments);
+    families.put_export();
     families.put_process();
     families.done()
 }
@@ -179,8 +181,8 @@ impl Families {
             });
             let mut made = proto::Summary::default();
             made.set_quantile(quantiles.collect());
-            made.set_sample_count(summary.count());
-            made.set_sample_sum(summary.sum() as f64);
+            made.set_sample_count(summary.totals().count());
+            made.set_sample_sum(summary.totals().sum() as f64);
             metric.set_summary(made);
         });
     }
@@ -370,6 +372,20 @@ impl Families {
                 let labels = [("phase", *phase), ("role", *role)];
                 self.histogram("zookube_write_phase_seconds", &labels, histogram, FROM_US);
             }
+        }
+    }
+
+    /// Nothing where there is no collector.
+    fn put_export(&mut self) {
+        let Some(figures) = telemetry::export_figures() else { return };
+        let requests = &figures.requests;
+        for (name, outcome, count) in [
+            ("zookube_otel_requests_total", "failed", &requests.failed),
+            ("zookube_otel_requests_total", "taken", &requests.taken),
+            ("zookube_otel_spans_total", "ended", &figures.spans_ended),
+            ("zookube_otel_spans_total", "sent", &figures.spans_sent),
+        ] {
+            self.number(name, &[("outcome", outcome)], count.load(Relaxed) as f64);
         }
     }
 

@@ -78,42 +78,23 @@ const CELLS: usize = (PARTS * POWERS) as usize;
 /// Quantiles are of the values of the last five to ten minutes (`PrometheusMetricsProvider`: ten minutes, in five parts).
 const WINDOW_MS: i64 = 300_000;
 
-/// What Apache's summaries show: count, sum, smallest, largest, mean, and quantiles of the recent values.
+/// How many values there were, their sum, the smallest and the largest.
 #[derive(Debug)]
-pub struct Summary {
+pub struct Totals {
     count: AtomicU64,
     sum: AtomicU64,
     min: AtomicU64,
     max: AtomicU64,
-    /// How often values of each size came, in the window that goes on and in the one before.
-    cells: [Box<[AtomicU64; CELLS]>; 2],
-    /// When the window that goes on began, monotonic ms.
-    began: AtomicI64,
-    /// Which of the two goes on.
-    current: AtomicU64,
 }
 
-impl Default for Summary {
-    fn default() -> Summary {
-        let cells = || Box::new([const { AtomicU64::new(0) }; CELLS]);
-        Summary {
-            count: AtomicU64::new(0),
-            sum: AtomicU64::new(0),
-            min: AtomicU64::new(u64::MAX),
-            max: AtomicU64::new(0),
-            cells: [cells(), cells()],
-            began: AtomicI64::new(0),
-            current: AtomicU64::new(0),
-        }
+impl Default for Totals {
+    fn default() -> Totals {
+        let [count, sum, max] = [const { AtomicU64::new(0) }; 3];
+        Totals { count, sum, min: AtomicU64::new(u64::MAX), max }
     }
 }
 
-impl Summary {
-    /// Adds a value.
-    pub fn add(&self, value: u64) {
-        self.add_many(value, 1);
-    }
-
+impl Totals {
     /// Adds a value this often.
     pub fn add_many(&self, value: u64, times: u64) {
         self.count.fetch_add(times, Relaxed);
@@ -124,12 +105,9 @@ impl Summary {
         if value > self.max.load(Relaxed) {
             self.max.fetch_max(value, Relaxed);
         }
-        let current = (self.current.load(Relaxed) & 1) as usize;
-        self.cells[current][cell_of(value)].fetch_add(times, Relaxed);
     }
 
-    /// As [`Summary::add`], where one thread alone adds to it: at a fraction of the cost. (A value may be missing in the quantiles
-    /// that comes while a window begins.)
+    /// Adds a value where one thread alone adds: at a fraction of the cost.
     pub fn add_owned(&self, value: u64) {
         bump(&self.count, 1);
         bump(&self.sum, value);
@@ -139,8 +117,6 @@ impl Summary {
         if value > self.max.load(Relaxed) {
             self.max.store(value, Relaxed);
         }
-        let current = (self.current.load(Relaxed) & 1) as usize;
-        bump(&self.cells[current][cell_of(value)], 1);
     }
 
     /// How many values there were.
@@ -177,6 +153,66 @@ impl Summary {
             0 => 0.0,
             count => self.sum() as f64 / count as f64,
         }
+    }
+
+    /// Starts over.
+    pub fn reset(&self) {
+        self.min.store(u64::MAX, Relaxed);
+        for counter in [&self.max, &self.count, &self.sum] {
+            counter.store(0, Relaxed);
+        }
+    }
+}
+
+/// What Apache's summaries show: count, sum, smallest, largest, mean, and quantiles of the recent values.
+#[derive(Debug)]
+pub struct Summary {
+    totals: Totals,
+    /// How often values of each size came, in the window that goes on and in the one before.
+    cells: [Box<[AtomicU64; CELLS]>; 2],
+    /// When the window that goes on began, monotonic ms.
+    began: AtomicI64,
+    /// Which of the two goes on.
+    current: AtomicU64,
+}
+
+impl Default for Summary {
+    fn default() -> Summary {
+        let cells = || Box::new([const { AtomicU64::new(0) }; CELLS]);
+        Summary {
+            totals: Totals::default(),
+            cells: [cells(), cells()],
+            began: AtomicI64::new(0),
+            current: AtomicU64::new(0),
+        }
+    }
+}
+
+impl Summary {
+    /// Adds a value.
+    pub fn add(&self, value: u64) {
+        self.add_many(value, 1);
+    }
+
+    /// Adds a value this often.
+    pub fn add_many(&self, value: u64, times: u64) {
+        self.totals.add_many(value, times);
+        let current = (self.current.load(Relaxed) & 1) as usize;
+        self.cells[current][cell_of(value)].fetch_add(times, Relaxed);
+    }
+
+    /// As [`Summary::add`], where one thread alone adds to it: at a fraction of the cost. (A value may be missing in the quantiles
+    /// that comes while a window begins.)
+    pub fn add_owned(&self, value: u64) {
+        self.totals.add_owned(value);
+        let current = (self.current.load(Relaxed) & 1) as usize;
+        bump(&self.cells[current][cell_of(value)], 1);
+    }
+
+    /// Of all values since the start.
+    #[must_use]
+    pub fn totals(&self) -> &Totals {
+        &self.totals
     }
 
     /// Quantiles of the recent values, each from 0 to 1; `None` where there were none. Values below 16 are exact.
@@ -264,7 +300,8 @@ mod tests {
         }
         assert_eq!(histogram.cumulative().collect::<Vec<_>>(), [(1, 1), (10, 2)]);
         assert_eq!((histogram.count(), histogram.sum()), (3, 75));
-        assert_eq!((summary.count(), summary.sum(), summary.min(), summary.max()), (3, 75, 0, 70));
+        let totals = summary.totals();
+        assert_eq!((totals.count(), totals.sum(), totals.min(), totals.max()), (3, 75, 0, 70));
         assert_eq!(summary.quantiles([0.5]), Some([5]));
     }
 
@@ -288,7 +325,8 @@ mod tests {
         for (found, exact) in [(p50, 500), (p90, 900), (p99, 990)] {
             assert!(found >= exact && found <= exact + exact / 8, "{found} for {exact}");
         }
-        assert_eq!((summary.count(), summary.sum(), summary.min(), summary.max()), (1_000, 500_500, 1, 1_000));
+        let totals = summary.totals();
+        assert_eq!((totals.count(), totals.sum(), totals.min(), totals.max()), (1_000, 500_500, 1, 1_000));
     }
 
     #[test]
@@ -302,6 +340,7 @@ mod tests {
         assert_eq!(summary.quantiles([0.0, 1.0]), Some([3, 3]));
         summary.turn(Millis(4 * WINDOW_MS));
         assert_eq!(summary.quantiles([0.5]), None);
-        assert_eq!((summary.count(), summary.sum()), (2, 10));
+        let totals = summary.totals();
+        assert_eq!((totals.count(), totals.sum()), (2, 10));
     }
 }

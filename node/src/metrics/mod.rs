@@ -14,7 +14,7 @@ pub mod elections;
 pub mod exposition;
 pub mod families;
 pub mod histogram;
-mod http;
+pub mod http;
 pub mod instruments;
 pub mod mntr;
 pub mod process;
@@ -46,7 +46,10 @@ pub trait Source: Send + Sync + 'static {
     /// # Errors
     /// Why there are none.
     fn metrics(&self) -> Result<Vec<MetricFamily>, String>;
+}
 
+/// What the probes of another engine's server are answered from.
+pub trait Probes: Send + Sync + 'static {
     /// Whether the process works; one that does not should be restarted.
     ///
     /// # Errors
@@ -82,10 +85,10 @@ pub fn address(config: &Config) -> Option<(&str, u16)> {
     published.then_some((settings.metrics_host.as_str(), settings.metrics_port))
 }
 
-/// Opens the port in the background, where one is configured. A server that cannot publish its metrics serves all the same. `own` are
-/// the pages of our own server in place of the probes; another engine has none.
-pub fn start(config: &Config, source: Arc<dyn Source>, own: Option<Router>) {
+/// Opens the port in the background, where one is configured. A server that cannot publish its metrics serves all the same. `others`
+/// are the pages beside the metrics.
+pub fn start(config: &Config, source: Arc<dyn Source>, others: Router) {
     if let Some((host, port)) = address(config) {
-        tokio::spawn(http::publish(host.to_owned(), port, source, own));
+        tokio::spawn(http::publish(host.to_owned(), port, source, others));
     }
 }

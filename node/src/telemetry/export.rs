@@ -111,13 +111,16 @@ impl Slot {
 }
 
 /// The key, else the standard variable; none where the standard switch is off.
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
 fn endpoint(config: &Config) -> Option<String> {
-    let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    if set(DISABLED_VARIABLE).is_some_and(|value| value.eq_ignore_ascii_case("true")) {
+    if variable(DISABLED_VARIABLE).is_some_and(|value| value.eq_ignore_ascii_case("true")) {
         return None;
     }
     let endpoint = config.settings.otel_endpoint.clone().filter(|text| !text.is_empty());
-    let endpoint = endpoint.or_else(|| set(ENDPOINT_VARIABLE))?;
+    let endpoint = endpoint.or_else(|| variable(ENDPOINT_VARIABLE))?;
     Some(endpoint.trim_end_matches('/').to_owned())
 }
 
@@ -162,14 +165,13 @@ impl Running {
 
 /// Who exports.
 fn resource(config: &Config) -> Resource {
-    let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let sid = settings::own_sid(config).to_string();
     let mut resource = Resource::builder().with_attribute(KeyValue::new("service.instance.id", sid));
-    if set(SERVICE_VARIABLE).is_none() {
+    if variable(SERVICE_VARIABLE).is_none() {
         resource = resource.with_service_name(SERVICE);
     }
-    if let Some(host) = set("HOSTNAME") {
-        let is_pod = set("KUBERNETES_SERVICE_HOST").is_some();
+    if let Some(host) = variable("HOSTNAME") {
+        let is_pod = variable("KUBERNETES_SERVICE_HOST").is_some();
         resource = resource.with_attribute(KeyValue::new(if is_pod { "k8s.pod.name" } else { "host.name" }, host));
     }
     resource.build()

@@ -2,7 +2,6 @@
 
 use super::directive::{self, DirectiveError};
 use parking_lot::{Condvar, Mutex};
-use serde::Serialize;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tracing_subscriber::EnvFilter;
@@ -49,7 +48,7 @@ pub enum LevelError {
 }
 
 /// The level as an administrator is told of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LevelAnswer {
     /// What holds now, such as `info` or `info,zab=debug`.
     pub level: String,
@@ -271,12 +270,5 @@ mod tests {
         assert_eq!(broken.set("debug", Some(60)), Err(LevelError::Failed("gone".to_owned())));
         assert_eq!(broken.get().level, "info");
         wait_for("the thread that has nothing to take back", || Arc::strong_count(&broken.inner) == 1);
-    }
-
-    #[test]
-    fn the_answer_is_json() {
-        let (level, _) = handle();
-        let text = serde_json::to_string(&level.set("zab=debug", None).unwrap()).unwrap();
-        assert_eq!(text, r#"{"level":"info,zab=debug","lasting_level":"info,zab=debug","seconds_left":null}"#);
     }
 }

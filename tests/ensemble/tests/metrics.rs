@@ -74,6 +74,8 @@ fn start() -> (Ensemble, Vec<u16>) {
     let ports: Vec<u16> = (0..4).map(|_| free_port()).collect();
     let mut plan = Plan::voters(&[ServerKind::Zookube; 3]).observer(ServerKind::Zookube);
     plan = plan.set("metricsProvider.className", PROVIDER);
+    // A collector that is not there is counted as well as one that is.
+    plan = plan.set("otel.endpoint", format!("http://127.0.0.1:{}", free_port()));
     for (index, port) in ports.iter().enumerate() {
         plan = plan.set_on(index + 1, "metricsProvider.httpPort", port);
     }

@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use support::session::Session;
+use support::wait;
 
 /// Sessions that a flood keeps, more than any server lets it have from one address.
 const SESSIONS_MAX: usize = 64;
@@ -65,7 +66,7 @@ fn flood(addr: SocketAddr, stop: &AtomicBool) -> usize {
             // A ping that is not answered is what floods are made of.
             let _ = session.ping();
         }
-        std::thread::sleep(PAUSE);
+        wait::poll(PAUSE, || stop.load(Ordering::Relaxed).then_some(()));
     }
     let kept = sessions.len();
     for mut session in sessions {

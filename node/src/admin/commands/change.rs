@@ -1,7 +1,6 @@
 //! Commands that make figures begin anew, or clients move.
 
 use crate::admin::call::{Call, Reply};
-use crate::admin::json::Json;
 use crate::admin::state::Running;
 use crate::admin::table::Answering;
 use crate::connection::Conn;
@@ -95,9 +94,6 @@ fn close(conn: &Conn) {
     let _ = conn.outbox.close(CloseReason::Shed);
     conn.outbox.wake();
 }
-
-/// What is put for a number that nobody has measured: Apache's `BufferStats` begin with it.
-pub(super) const UNMEASURED: Json = Json::Int(-1);
 
 #[cfg(test)]
 mod tests {

@@ -73,10 +73,10 @@ fn session_fields(conn: &Conn) -> [(&'static str, Json); 11] {
         ("last_zxid", number(stats.last_zxid.load(Relaxed)).into()),
         ("last_response_time", stats.last_response.load(Relaxed).into()),
         ("last_latency", latency.last().into()),
-        ("min_latency", latency.min().into()),
+        ("min_latency", latency.totals().min().into()),
         // A whole number here, unlike in `server_stats`.
-        ("avg_latency", Json::Int(latency.mean() as i64)),
-        ("max_latency", latency.max().into()),
+        ("avg_latency", Json::Int(latency.totals().mean() as i64)),
+        ("max_latency", latency.totals().max().into()),
     ]
 }
 

@@ -31,10 +31,7 @@ pub fn set_log_level(call: &Call) -> Reply {
         }
     };
     match telemetry::level().map(|handle| handle.set(level, seconds)) {
-        Some(Ok(answer)) => {
-            tracing::info!(caller = %call.caller, level = answer.level, seconds, "the level of the log was set by order");
-            reply(answer)
-        }
+        Some(Ok(answer)) => reply(answer),
         Some(Err(error)) => refused(error.to_string()),
         None => not_started(),
     }
@@ -90,4 +87,21 @@ fn operation(slow: SlowOperation) -> Json {
             ]),
         ),
     ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admin::call::Content;
+
+    #[test]
+    fn a_level_that_lasts_has_no_seconds_left() {
+        let level = "info,zab=debug".to_owned();
+        let answer = LevelAnswer { lasting_level: level.clone(), level, seconds_left: None };
+        let Content::Fields(fields) = reply(answer).content else { panic!("no fields") };
+        assert_eq!(
+            Json::Object(fields).compact(),
+            r#"{"level":"info,zab=debug","lasting_level":"info,zab=debug","seconds_left":null}"#
+        );
+    }
 }

@@ -1,6 +1,6 @@
 //! `restore`: a standalone server goes on from a snapshot that it is sent (decision 0017).
 
-use super::snapshot::too_soon;
+use super::snapshot::{too_soon, zxids_are_written};
 use crate::admin::body_reader::BodyReader;
 use crate::admin::call::{Call, Reply};
 use crate::admin::state::Running;
@@ -96,13 +96,7 @@ fn admit(call: &Call, shared: &Shared) -> Result<(), Reply> {
         let status = StatusCode::SERVICE_UNAVAILABLE;
         return Err(Reply::refused(status, "restore is switched off", "admin.restore.enabled=true takes it"));
     }
-    if !config.settings.serialize_last_processed_zxid {
-        return Err(Reply::refused(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "snapshots do not end with their zxid",
-            "serializeLastProcessedZxid.enabled=true makes them",
-        ));
-    }
+    zxids_are_written(&config.settings)?;
     if config.mode == Mode::Ensemble {
         return Err(Reply::refused(
             StatusCode::CONFLICT,

@@ -1,6 +1,5 @@
 //! Commands about the server as a whole.
 
-use super::change::UNMEASURED;
 use crate::admin::call::{Call, Reply};
 use crate::admin::json::{Json, list, object};
 use crate::admin::state::Running;
@@ -117,12 +116,11 @@ pub fn ruok(_: &Call, _: &Running) -> Reply {
 pub fn server_stats(_: &Call, running: &Running) -> Reply {
     let shared = &running.shared;
     let status = shared.status();
-    let figures = four_letter::values(shared);
     let mut reply = Reply::of([
         ("version", four_letter::version().into()),
         ("read_only", (status.mode == "read-only").into()),
-        ("server_stats", stats(shared, &figures)),
-        ("client_response", client_response(&figures)),
+        ("server_stats", stats(shared)),
+        ("client_response", client_response(shared)),
     ]);
     if status.mode == "leader" {
         reply.put("proposal_stats", buffer_stats(status.proposal_bytes.map(Json::Int)));
@@ -131,10 +129,8 @@ pub fn server_stats(_: &Call, running: &Running) -> Reply {
     reply
 }
 
-type Figures = [(&'static str, Metric)];
-
 /// The getters of `ServerStats`, of which Java promises no order.
-fn stats(shared: &Shared, figures: &Figures) -> Json {
+fn stats(shared: &Shared) -> Json {
     let status = shared.status();
     let (data, log) = figures::dir_sizes(shared);
     let counted = &shared.stats;
@@ -142,38 +138,33 @@ fn stats(shared: &Shared, figures: &Figures) -> Json {
         ("packets_sent", counted.sent.load(Relaxed).into()),
         ("packets_received", counted.received.load(Relaxed).into()),
         ("fsync_threshold_exceed_count", shared.disk.slow_syncs.load(Relaxed).into()),
-        ("client_response_stats", client_response(figures)),
+        ("client_response_stats", client_response(shared)),
         // There always is a server here that the figures come from.
         ("provider_null", false.into()),
         ("server_state", status.mode.into()),
         ("outstanding_requests", status.outstanding.into()),
-        ("min_latency", counted.latency.min().into()),
-        ("avg_latency", rounded(counted.latency.mean()).into()),
-        ("max_latency", counted.latency.max().into()),
+        ("min_latency", counted.latency.totals().min().into()),
+        ("avg_latency", rounded(counted.latency.totals().mean()).into()),
+        ("max_latency", counted.latency.totals().max().into()),
         ("data_dir_size", data.into()),
         ("log_dir_size", log.into()),
         ("last_processed_zxid", shared.last_zxid().0.into()),
         ("num_alive_client_connections", shared.registry.len().into()),
         ("uptime", clock::mono().0.into()),
         ("auth_failed_count", counted.auth_failed.load(Relaxed).into()),
-        ("non_mtlsremote_conn_count", of_metric(figures, "non_mtls_remote_conn_count", Json::Int(0))),
-        ("non_mtlslocal_conn_count", of_metric(figures, "non_mtls_local_conn_count", Json::Int(0))),
+        // Of a server with TLS and without.
+        ("non_mtlsremote_conn_count", 0.into()),
+        ("non_mtlslocal_conn_count", 0.into()),
     ])
 }
 
-fn client_response(figures: &Figures) -> Json {
-    let names = ["last_client_response_size", "min_client_response_size", "max_client_response_size"];
-    buffer_stats(names.map(|name| of_metric(figures, name, UNMEASURED)))
+fn client_response(shared: &Shared) -> Json {
+    buffer_stats(shared.instruments.requests.response_size.get().map(Json::Int))
 }
 
 /// `BufferStats`: last, smallest, largest.
 fn buffer_stats([last, min, max]: [Json; 3]) -> Json {
     object([("last_buffer_size", last), ("min_buffer_size", min), ("max_buffer_size", max)])
-}
-
-/// A figure of `mntr`, as long as it is measured.
-fn of_metric(figures: &Figures, wanted: &str, otherwise: Json) -> Json {
-    figures.iter().find(|(name, _)| *name == wanted).map_or(otherwise, |(_, metric)| json(metric))
 }
 
 /// A zxid as `0x` and hexadecimal digits.
@@ -184,6 +175,7 @@ pub(super) fn hex(zxid: Zxid) -> Json {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::instruments::Sizes;
 
     #[test]
     fn the_newest_snapshot_is_that_with_the_highest_zxid() {
@@ -199,11 +191,11 @@ mod tests {
 
     #[test]
     fn figures_that_are_not_measured_have_apaches_first_value() {
-        let measured = [("min_client_response_size", Metric::Integer(16))];
-        assert_eq!(
-            client_response(&measured).compact(),
-            r#"{"last_buffer_size":-1,"min_buffer_size":16,"max_buffer_size":-1}"#
-        );
+        let sizes = Sizes::default();
+        let text = || buffer_stats(sizes.get().map(Json::Int)).compact();
+        assert_eq!(text(), r#"{"last_buffer_size":-1,"min_buffer_size":-1,"max_buffer_size":-1}"#);
+        sizes.note(20, 16, 24);
+        assert_eq!(text(), r#"{"last_buffer_size":20,"min_buffer_size":16,"max_buffer_size":24}"#);
         assert_eq!(json(&Metric::Real(0.5)).compact(), "0.5");
         assert_eq!(hex(Zxid(0x1_0000_00c3)).compact(), "\"0x1000000c3\"");
     }

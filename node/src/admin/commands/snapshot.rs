@@ -4,6 +4,7 @@ use crate::admin::call::{Call, Content, Reply};
 use crate::admin::file_body::FileBody;
 use crate::admin::state::Running;
 use crate::admin::table::Answering;
+use crate::config::Settings;
 use crate::snapshots::TakenSnapshot;
 use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
@@ -56,17 +57,23 @@ fn admit(call: &Call, running: &Running) -> Result<(), Reply> {
         let status = StatusCode::SERVICE_UNAVAILABLE;
         return Err(Reply::refused(status, "snapshot is switched off", "admin.snapshot.enabled=true takes it"));
     }
-    if !settings.serialize_last_processed_zxid {
-        return Err(Reply::refused(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "snapshots do not end with their zxid",
-            "serializeLastProcessedZxid.enabled=true makes them",
-        ));
-    }
+    zxids_are_written(settings)?;
     call.node.snapshot_limiter.admit(Instant::now()).map_err(|left| {
         running.shared.instruments.disk.asked_snapshots_refused.fetch_add(1, Relaxed);
         too_soon(left, "admin.rateLimiterIntervalInMS sets a thousand times the pause")
     })
+}
+
+/// Snapshots say of which zxid they are only where that is switched on; Apache neither gives nor takes others by command.
+pub(super) fn zxids_are_written(settings: &Settings) -> Result<(), Reply> {
+    if settings.serialize_last_processed_zxid {
+        return Ok(());
+    }
+    Err(Reply::refused(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "snapshots do not end with their zxid",
+        "serializeLastProcessedZxid.enabled=true makes them",
+    ))
 }
 
 /// The refusal of a command that comes `left` too soon.

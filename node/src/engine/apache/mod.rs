@@ -12,7 +12,7 @@ use crate::cgroup::Cgroups;
 use crate::config::{Config, Environment};
 use crate::exit::{self, Fatal};
 use crate::init::{Children, SIGNALLED};
-use crate::metrics::{self, Source};
+use crate::metrics::{self, Probes, Source};
 use crate::probe::{self, Finding, Target};
 use crate::server;
 use files::Files;
@@ -60,7 +60,8 @@ pub fn run(config: &Config, environment: &Environment) -> Result<ExitCode, Fatal
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().map_err(failed)?;
     let status = runtime.block_on(async {
         if !installation.has_metrics {
-            metrics::start(config, Arc::new(Asked(Target::of(config))), None);
+            let asked = Arc::new(Asked(Target::of(config)));
+            metrics::start(config, asked.clone(), metrics::http::probes(asked));
         }
         watch(command).await
     });
@@ -129,7 +130,9 @@ impl Source for Asked {
         let answer = probe::word(&self.0, "mntr", ANSWER_PATIENCE)?;
         if answer.starts_with("zk_") { Ok(metrics::mntr::families(&answer)) } else { Err(answer.trim().to_owned()) }
     }
+}
 
+impl Probes for Asked {
     fn live(&self) -> Result<(), String> {
         match self.ask() {
             Finding::Serving { .. } | Finding::NotServing => Ok(()),
