@@ -113,6 +113,8 @@ impl Replica {
                 state.handshake = Handshake::Revalidating;
                 self.conns.add(conn, state, out);
                 self.revalidations.insert(session, conn);
+                // Before the answer: the client may leave, and still its observer has lost it.
+                self.relay.take(session);
                 let mut data = Vec::with_capacity(12);
                 data.i64(session.0);
                 data.i32(timeout_ms);
@@ -141,9 +143,9 @@ impl Replica {
         state.handshake = Handshake::Done;
         let read_only_field = state.read_only_field;
         if is_valid {
-            self.relay.take(session);
             self.welcome(conn, out);
         } else {
+            self.relay.forget(session);
             self.conns.remove(conn);
             refuse(conn, read_only_field, out);
         }

@@ -42,8 +42,8 @@ impl Relay {
         }
     }
 
-    /// A session is used through this server itself. An observer gets it back by asking the leader about it, as a client makes
-    /// it do that comes back.
+    /// A client has come to this server itself with a session. An observer gets it back by asking the leader about it, as a
+    /// client makes it do that comes back.
     pub fn take(&mut self, session: SessionId) {
         self.owners.insert(session, None);
     }
@@ -114,6 +114,10 @@ impl Replica {
     ) -> Result<(), DecodeError> {
         let session = SessionId(Reader::new(packet.data.as_deref().unwrap_or_default()).i64()?);
         let Some(leader) = self.leader_link() else { return Ok(()) };
+        // From now on, not from the answer on: to the leader all that this server sends behind the question is of the session's
+        // new place, and between the old one and this the client may have been elsewhere.
+        self.relay.owners.insert(session, Some(link));
+        self.conns.close_session_conn(session, CloseReason::SessionMoved, out);
         self.relay.revalidations.push_back((session, link));
         out.push(Action::Send { link: leader, packet });
         Ok(())
@@ -129,10 +133,8 @@ impl Replica {
     ) -> bool {
         let asked = self.relay.revalidations.pop_front_if(|(asked, _)| *asked == session);
         let Some((_, link)) = asked else { return false };
-        if is_valid {
-            self.relay.owners.insert(session, Some(link));
-            // Whoever used the session through this server is an older incarnation of the same client.
-            self.conns.close_session_conn(session, CloseReason::SessionMoved, out);
+        if !is_valid {
+            self.relay.forget(session);
         }
         out.push(Action::Send { link, packet: packet.clone() });
         true

@@ -2,6 +2,7 @@
 
 use super::support::{World, create_body, set_body, watch_body};
 use super::{CREATE, EXISTS, SET, SYNC};
+use replica::Input;
 use tree::ConnId;
 use wire::client::Password;
 use wire::{ServerId, SessionId};
@@ -92,6 +93,31 @@ fn what_comes_late_through_the_observer_that_a_session_has_left_is_dropped() {
     world.forwarded(OBSERVER, session, CREATE, create_body("/later", b"", 0));
     world.drain();
     assert!(!exists(&world, 3, "/later"), "the client has left the master, too, and has not come back to the observer");
+    moved(&mut world, OBSERVER, session);
+    world.forwarded(OBSERVER, session, CREATE, create_body("/again", b"", 0));
+    world.drain();
+    assert!(exists(&world, 3, "/again"), "the session has come back");
+}
+
+#[test]
+fn what_comes_late_through_the_master_that_a_session_leaves_for_its_observer_is_dropped() {
+    let (mut world, master) = ensemble();
+    let (conn, session) = connected(&mut world, master);
+    world.asked(OBSERVER, session);
+    world.send(master, conn, 1, CREATE, create_body("/late", b"", 0));
+    world.drain();
+    assert!(!exists(&world, 3, "/late"), "another connection had asked for the session");
+}
+
+#[test]
+fn what_comes_late_while_a_session_is_asked_about_is_dropped() {
+    let (mut world, master) = ensemble();
+    let (_, session) = connected(&mut world, OBSERVER);
+    let conn = world.begin_connect(master, Some((session, Password::of(session).0.to_vec())), Some(false));
+    world.input(ServerId(master), Input::ConnGone(conn));
+    world.forwarded(OBSERVER, session, CREATE, create_body("/left", b"", 0));
+    world.drain();
+    assert!(!exists(&world, 3, "/left"), "the client came to the master and left before the leader had answered");
     moved(&mut world, OBSERVER, session);
     world.forwarded(OBSERVER, session, CREATE, create_body("/again", b"", 0));
     world.drain();

@@ -262,7 +262,8 @@ impl World {
         }
     }
 
-    fn input(&mut self, sid: ServerId, input: Input) {
+    /// A server will be given this.
+    pub fn input(&mut self, sid: ServerId, input: Input) {
         let server = self.servers.get_mut(&sid).unwrap();
         if server.replica.is_some() {
             server.inbox.push_back(input);
@@ -453,13 +454,24 @@ impl World {
 
     /// Connects a client that says, or does not say, whether a server that can only be read will do.
     pub fn connect_as(&mut self, sid: i64, session: Option<(SessionId, Vec<u8>)>, read_only: Option<bool>) -> ConnId {
+        let conn = self.begin_connect(sid, session, read_only);
+        self.drain();
+        conn
+    }
+
+    /// As [`World::connect_as`], without waiting.
+    pub fn begin_connect(
+        &mut self,
+        sid: i64,
+        session: Option<(SessionId, Vec<u8>)>,
+        read_only: Option<bool>,
+    ) -> ConnId {
         let conn = ConnId(self.next_conn);
         self.next_conn += 1;
         let (session, password) = session.unwrap_or((SessionId::NONE, vec![0; 16]));
         let request = ConnectRequest { last_zxid_seen: Zxid(0), timeout: 1000, session, password, read_only };
         self.servers[&ServerId(sid)].tree.read().add_watcher(conn, World::identities());
         self.input(ServerId(sid), Input::Connect { conn, request, identities: World::identities() });
-        self.drain();
         conn
     }
 
@@ -513,6 +525,18 @@ impl World {
         let request = ForwardedRequest { session, cxid: 77, opcode, body: bytes.into() };
         let mut packet = QuorumPacket::with_data(PacketType::Request, Zxid::NONE, request.to_bytes());
         packet.identities = Some(World::identities().to_vec());
+        self.learned(sid, packet);
+    }
+
+    /// A learner's upstream is asked on its link whether a session lives.
+    pub fn asked(&mut self, sid: i64, session: SessionId) {
+        let mut data = Vec::new();
+        wire::Writer::i64(&mut data, session.0);
+        wire::Writer::i32(&mut data, 1000);
+        self.learned(sid, QuorumPacket::with_data(PacketType::Revalidate, Zxid::NONE, data.into()));
+    }
+
+    fn learned(&mut self, sid: i64, packet: QuorumPacket) {
         let dialled = |(at, link): &(ServerId, LinkId)| at.0 == sid && link.0 >= 1 << 63;
         let (_, &(upstream, link)) = self.links.iter().find(|(end, _)| dialled(end)).expect("a link to its upstream");
         self.input(upstream, Input::Packet { link, packet });
