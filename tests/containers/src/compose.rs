@@ -155,7 +155,7 @@ impl Drop for Lab {
         if std::thread::panicking() {
             eprintln!("---- the lab's logs end:\n{}", self.compose(&["logs", "--tail=30"]).text);
         }
-        let profiles = ["--profile", "observer", "--profile", "client"];
+        let profiles = ["--profile", "observer", "--profile", "client", "--profile", "monitoring"];
         let down = self.compose(&[&profiles[..], &["down", "--volumes", "--remove-orphans"]].concat());
         if !down.success {
             eprintln!("compose down: {}", down.text);

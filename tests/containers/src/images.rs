@@ -4,10 +4,12 @@
 //! has made, and the binary is the one that was built for this test run.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::OnceLock;
 
-use support::prerequisites;
+use support::{external, prerequisites};
 
+use crate::container::PATIENCE;
 use crate::engine::{Engine, LABEL, engine};
 
 /// The repository of all images made here. Compose asks for `zookube-test:<engine>`.
@@ -82,6 +84,53 @@ pub fn apache_base() -> &'static str {
         let path = "PATH=/usr/sbin:/usr/bin:/sbin:/bin:/apache-zookeeper-3.9.5-bin/bin";
         import(engine(), "apache-base", &[path])
     })
+}
+
+/// Debian's Prometheus, started as the image of its makers starts it.
+///
+/// # Panics
+/// When it cannot be made.
+pub fn prometheus_image() -> &'static str {
+    static IMAGE: OnceLock<String> = OnceLock::new();
+    IMAGE.get_or_init(|| {
+        let dir = tempfile::Builder::new().prefix("zookube-prometheus-").tempdir().expect("a temporary directory");
+        let root = dir.path();
+        let copy = |from: &Path, to: &Path| {
+            std::fs::create_dir_all(to.parent().expect("a directory")).expect("a directory of the image");
+            std::fs::copy(from, to).unwrap_or_else(|e| panic!("copy {}: {e}", from.display()));
+        };
+        let program = prerequisites::prometheus();
+        copy(&program, &root.join("bin/prometheus"));
+        for library in libraries(&program) {
+            copy(&library, &root.join(library.strip_prefix("/").expect("a whole path")));
+        }
+        std::fs::create_dir_all(root.join("prometheus")).expect("a directory of the image");
+        let archive = dir.path().join("root.tar");
+        let mut tar = Command::new("tar");
+        tar.arg("--create").arg("--file").arg(&archive).arg("--directory").arg(root).args([
+            "bin",
+            "lib",
+            "lib64",
+            "prometheus",
+        ]);
+        external::run(tar, "", PATIENCE).expect_success("tar");
+        let image = format!("{REPOSITORY}:prometheus");
+        let label = format!("LABEL {LABEL}={}", std::process::id());
+        let program = "--config.file=/etc/prometheus/prometheus.yml\",\"--storage.tsdb.path=/prometheus";
+        let entry = format!("ENTRYPOINT [\"/bin/prometheus\",\"{program}\"]");
+        let archive = archive.display().to_string();
+        engine().docker(&["import", "--change", &label, "--change", &entry, &archive, &image]);
+        image
+    })
+}
+
+/// What a program is linked with.
+fn libraries(program: &Path) -> Vec<PathBuf> {
+    let mut ldd = Command::new("ldd");
+    ldd.arg(program);
+    let text = external::run(ldd, "", PATIENCE).expect_success("ldd");
+    let paths = text.lines().flat_map(|line| line.split_whitespace().find(|word| word.starts_with('/')));
+    paths.map(PathBuf::from).collect()
 }
 
 /// An image from the root file system of that name.

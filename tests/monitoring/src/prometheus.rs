@@ -1,14 +1,13 @@
 //! Prometheus as a child process, and its HTTP interface.
 
-use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 use support::external::{self, Said};
 use support::server::PATIENCE;
-use support::{ports, prerequisites, process, wait};
+use support::{http, ports, prerequisites, process, wait};
 
 /// How often everything is scraped and evaluated: sixty times as often as every 15 seconds.
 const INTERVAL: &str = "250ms";
@@ -75,8 +74,9 @@ impl Prometheus {
         let process = process::spawn(command).expect("Prometheus can be started");
         let mut prometheus = Self { addr, dir, process };
         let ready = wait::poll(PATIENCE, || {
-            (!prometheus.process.is_alive() || get(addr, "/-/ready").is_some_and(|(status, _)| status == 200))
-                .then_some(())
+            (!prometheus.process.is_alive()
+                || http::request(addr, "GET", "/-/ready", "").is_some_and(|(status, _)| status == 200))
+            .then_some(())
         });
         assert!(ready.is_some() && prometheus.process.is_alive(), "Prometheus does not start:\n{}", prometheus.log());
         prometheus
@@ -131,7 +131,7 @@ impl Prometheus {
     }
 
     fn api(&self, path: &str) -> Result<Value, String> {
-        let (_, body) = get(self.addr, path).ok_or("Prometheus does not answer")?;
+        let (_, body) = http::request(self.addr, "GET", path, "").ok_or("Prometheus does not answer")?;
         let answer: Value = serde_json::from_str(&body).map_err(|e| format!("{e} in {body}"))?;
         match answer["status"].as_str() {
             Some("success") => Ok(answer),
@@ -175,18 +175,6 @@ fn series(result: &Value, points: &str) -> Vec<Series> {
             point(result).map(|point| Series { labels: Default::default(), points: vec![point] }).into_iter().collect()
         }
     }
-}
-
-/// HTTP 1.0, so that answers are not in chunks.
-fn get(addr: SocketAddr, path: &str) -> Option<(u16, String)> {
-    let mut stream = TcpStream::connect_timeout(&addr, Duration::from_secs(5)).ok()?;
-    stream.set_read_timeout(Some(Duration::from_secs(30))).ok()?;
-    stream.write_all(format!("GET {path} HTTP/1.0\r\nHost: {addr}\r\n\r\n").as_bytes()).ok()?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).ok()?;
-    let (head, body) = answer.split_once("\r\n\r\n")?;
-    let status = head.split(' ').nth(1)?.parse().ok()?;
-    Some((status, body.to_owned()))
 }
 
 /// As it may stand in a URL.

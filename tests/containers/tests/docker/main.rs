@@ -10,5 +10,6 @@ mod faults;
 mod image;
 mod lab;
 mod memory;
+mod monitoring;
 mod names;
 mod official;
