@@ -262,7 +262,7 @@ impl Network {
         for end in 0..2 {
             let after = if self.rng.chance(50) { 0 } else { self.rng.index(64) };
             if let Some(way) = self.pipes.get_mut(&pipe).map(|pipe| &mut pipe.ways[end]) {
-                way.held.clear();
+                // What a partition holds back is under way, too, and ahead of the rest.
                 // One that is cut already does not get longer by that.
                 way.cut_after_bytes = Some(way.cut_after_bytes.map_or(after, |left| left.min(after)));
             }
@@ -311,5 +311,41 @@ impl Network {
         let last = self.vote_last_us.entry((from, to)).or_default();
         *last = (*last).max(now_us + delay_us);
         Some(*last)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_cut_behind_a_partition_has_no_gap() {
+        let latency = Latency { min_us: 1, max_us: 1, slow_permille: 0, slow_us: 0 };
+        let (one, two) = (ServerId(1), ServerId(2));
+        let holders = [one, two].map(|sid| Holder::Server(sid, 1));
+        for seed in 0..100 {
+            let mut network = Network::new(latency, Rng::new(seed));
+            let pipe = network.open(holders[0], holders[1]);
+            network.block(one, two);
+            let sent: Vec<u8> = (0..200).collect();
+            let (held, later) = sent.split_at(100);
+            network.send(0, pipe, holders[0], Bytes::copy_from_slice(held)).expect("it is under way");
+            assert_eq!(network.arrive(pipe, 1, Flow::Bytes(Bytes::copy_from_slice(held))), []);
+            let ends = network.cut(1, pipe);
+            assert_eq!(network.arrive(pipe, 1, Flow::Bytes(Bytes::copy_from_slice(later))), []);
+            assert!(ends.iter().any(|delivery| delivery.end == 1 && delivery.flow == Flow::End));
+            assert_eq!(network.arrive(pipe, 1, Flow::End), []);
+            network.heal(2);
+            let mut arrived = Vec::new();
+            let mut has_ended = false;
+            for flow in network.arrive(pipe, 1, Flow::Held) {
+                match flow {
+                    Flow::Bytes(bytes) => arrived.extend_from_slice(&bytes),
+                    Flow::End => has_ended = true,
+                    Flow::Held => panic!("it has been let go"),
+                }
+            }
+            assert!(has_ended && sent.starts_with(&arrived), "seed {seed}: {arrived:?}");
+        }
     }
 }
