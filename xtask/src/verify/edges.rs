@@ -24,9 +24,12 @@ const EDGES: &[(&str, &[&str])] = &[
         // Its tests start it as a process, on ports that no other test has.
         &["zookube-replica", "zookube-store", "zookube-test-support", "zookube-tree", "zookube-wire", "zookube-zab"],
     ),
+    // It knows servers by what docs and tests say of them, not by their code.
+    ("zookube-operator", &[]),
     // The tests speak to servers in bytes of their own: a mistake in `wire` must not hide behind itself.
     ("zookube-test-support", &[]),
     ("zookube-compat", &["zookube-test-support"]),
+    ("zookube-contract", &["zookube-operator", "zookube-test-support"]),
     ("zookube-differential", &["zookube-test-support"]),
     ("zookube-ensemble", &["zookube-test-support"]),
     ("zookube-containers-tests", &["zookube-ensemble", "zookube-test-support"]),

@@ -12,7 +12,10 @@ use crate::workspace::{self, Metadata};
 const LINES_MAX: usize = 800;
 
 /// Files that may be longer, each with its reason.
-const LONG_FILES: &[(&str, &str)] = &[("deploy/monitoring/dashboards/node.json", "made by `cargo xtask dashboards`")];
+const LONG_FILES: &[(&str, &str)] = &[
+    ("deploy/crd/zookeeperclusters.zookube.dev.yaml", "made by `zookube-operator crd`"),
+    ("deploy/monitoring/dashboards/node.json", "made by `cargo xtask dashboards`"),
+];
 
 /// Extensions of files that people write and read.
 const TEXT: &[&str] = &["java", "json", "md", "proto", "py", "rs", "sh", "toml", "txt", "xml", "yaml", "yml"];

@@ -1,0 +1,48 @@
+//! Who may connect, where that is asked for.
+
+use super::{ADMIN_PORT, CLIENT_PORT, ELECTION_PORT, METRICS_PORT, QUORUM_PORT, labels};
+use crate::crd::Metadata;
+use crate::validate::ValidatedCluster;
+use k8s_openapi::api::networking::v1::{
+    NetworkPolicy, NetworkPolicyIngressRule, NetworkPolicyPeer, NetworkPolicyPort, NetworkPolicySpec,
+};
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+
+fn ports(numbers: &[i32]) -> Vec<NetworkPolicyPort> {
+    let one = |number: &i32| NetworkPolicyPort {
+        port: Some(IntOrString::Int(*number)),
+        protocol: Some("TCP".to_owned()),
+        end_port: None,
+    };
+    numbers.iter().map(one).collect()
+}
+
+pub(super) fn build(cluster: &ValidatedCluster) -> Option<NetworkPolicy> {
+    let policy = &cluster.spec.network_policy;
+    if !policy.enabled {
+        return None;
+    }
+    let servers =
+        NetworkPolicyPeer { pod_selector: Some(labels::selector(cluster, None)), ..NetworkPolicyPeer::default() };
+    // What is no peer was refused when the resource was looked at.
+    let clients = policy.client_from.iter().filter_map(|peer| serde_json::from_value(peer.clone().into()).ok());
+    let mut clients: Vec<NetworkPolicyPeer> = clients.collect();
+    if !clients.is_empty() {
+        clients.push(servers.clone());
+    }
+    let rules = vec![
+        NetworkPolicyIngressRule { from: Some(vec![servers]), ports: Some(ports(&[QUORUM_PORT, ELECTION_PORT])) },
+        NetworkPolicyIngressRule { from: (!clients.is_empty()).then_some(clients), ports: Some(ports(&[CLIENT_PORT])) },
+        // Probes, the operator and Prometheus; orders are only taken from who proves who it is.
+        NetworkPolicyIngressRule { from: None, ports: Some(ports(&[ADMIN_PORT, METRICS_PORT])) },
+    ];
+    Some(NetworkPolicy {
+        metadata: labels::meta(cluster, "", None, &Metadata::default()),
+        spec: Some(NetworkPolicySpec {
+            pod_selector: Some(labels::selector(cluster, None)),
+            ingress: Some(rules),
+            policy_types: Some(vec!["Ingress".to_owned()]),
+            egress: None,
+        }),
+    })
+}

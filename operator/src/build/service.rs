@@ -1,0 +1,54 @@
+//! Two services: one that gives each server its name, one for clients.
+
+use super::{ADMIN_PORT, CLIENT_PORT, ELECTION_PORT, METRICS_PORT, QUORUM_PORT, labels};
+use crate::validate::ValidatedCluster;
+use k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+
+fn port(name: &str, number: i32, protocol: &str) -> ServicePort {
+    ServicePort {
+        name: Some(name.to_owned()),
+        port: number,
+        target_port: Some(IntOrString::String(name.to_owned())),
+        // A mesh then leaves the bytes alone.
+        app_protocol: Some(protocol.to_owned()),
+        protocol: Some("TCP".to_owned()),
+        ..ServicePort::default()
+    }
+}
+
+/// Names for servers, whether they are ready or not: without their names they would never become ready.
+pub(super) fn headless(cluster: &ValidatedCluster) -> Service {
+    let more = &cluster.spec.service.headless.metadata;
+    Service {
+        metadata: labels::meta(cluster, "-headless", None, more),
+        spec: Some(ServiceSpec {
+            cluster_ip: Some("None".to_owned()),
+            publish_not_ready_addresses: Some(true),
+            selector: Some(labels::selector_labels(cluster, None)),
+            ports: Some(vec![
+                port("client", CLIENT_PORT, "tcp"),
+                port("quorum", QUORUM_PORT, "tcp"),
+                port("election", ELECTION_PORT, "tcp"),
+                port("admin", ADMIN_PORT, "http"),
+                port("metrics", METRICS_PORT, "http"),
+            ]),
+            ..ServiceSpec::default()
+        }),
+        ..Service::default()
+    }
+}
+
+/// The servers that serve, voters and observers.
+pub(super) fn client(cluster: &ValidatedCluster) -> Service {
+    let more = &cluster.spec.service.client.metadata;
+    Service {
+        metadata: labels::meta(cluster, "", None, more),
+        spec: Some(ServiceSpec {
+            selector: Some(labels::selector_labels(cluster, None)),
+            ports: Some(vec![port("client", CLIENT_PORT, "tcp")]),
+            ..ServiceSpec::default()
+        }),
+        ..Service::default()
+    }
+}

@@ -1,0 +1,12 @@
+//! What a `ZooKeeperCluster` is, and the Kubernetes objects that belong to one.
+//!
+//! ```text
+//! resource --validate--> ValidatedCluster --build--> objects, in the order in which they are applied
+//! ```
+//!
+//! Nothing here speaks to a cluster, looks at a clock or draws lots: the same resource always makes the same objects. What is to be
+//! done with servers that run, and when, is another's business.
+
+pub mod build;
+pub mod crd;
+pub mod validate;
