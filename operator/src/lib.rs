@@ -5,7 +5,7 @@
 //! ```
 //!
 //! Nothing here speaks to a cluster, looks at a clock or draws lots: the same resource always makes the same objects. What is to be
-//! done with servers that run, and when, is another's business.
+//! done with servers that run, and when, is the planner's business (`crates/plan`).
 
 pub mod build;
 pub mod crd;

@@ -11,6 +11,8 @@ use crate::workspace::{self, Metadata, Package};
 
 /// Who may use whom, tests and build scripts included.
 const EDGES: &[(&str, &[&str])] = &[
+    // Decides for the operator; knows neither Kubernetes nor our servers.
+    ("zookube-plan", &[]),
     // Constants without its feature; only the simulator switches that on.
     ("zookube-planted", &[]),
     ("zookube-wire", &[]),
@@ -54,7 +56,7 @@ const EDGES: &[(&str, &[&str])] = &[
 ];
 
 /// Crates that are given the time, chance, bytes and files they need.
-const PURE: &[&str] = &["zookube-wire", "zookube-tree", "zookube-zab", "zookube-replica"];
+const PURE: &[&str] = &["zookube-plan", "zookube-wire", "zookube-tree", "zookube-zab", "zookube-replica"];
 
 /// Dependencies that would bring a runtime, chance or I/O into a pure crate. Tests may have them.
 const IMPURE_CRATES: &[&str] =
