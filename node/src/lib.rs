@@ -27,6 +27,7 @@ pub mod election_conn;
 pub mod engine;
 pub mod epochs;
 pub mod exit;
+pub mod founding;
 pub mod four_letter;
 pub mod frames;
 pub mod http;

@@ -21,7 +21,7 @@ use crate::recovery::{LoadProgress, Recovered, Recovery};
 use crate::resolve::Resolver;
 use crate::shared::{DiskStats, Shared};
 use crate::snapshots::Snapshots;
-use crate::{admin, clock, epochs, memory, metrics, settings, volume};
+use crate::{admin, clock, epochs, founding, memory, metrics, settings, volume};
 use parking_lot::RwLock;
 use replica::limits::{CLIENT_INPUTS_MAX, INTERNAL_INPUTS_MAX};
 use replica::{Input, Replica, SharedTree};
@@ -166,6 +166,7 @@ fn take_volume(config: &mut Config) -> Result<(DataDirs, DirLock), Fatal> {
     let (dirs, autocreate) = settings::dirs(config);
     let lock = store::open_dirs(&RealFs, &dirs, autocreate).map_err(unusable)?;
     volume::admit(config, &dirs)?;
+    founding::apply(config)?;
     store_myid(config)?;
     go_by_kept_list(config);
     Ok((dirs, lock))
@@ -236,6 +237,13 @@ fn report(recovered: &Recovered, started: Instant) {
         zxid = %found.last, origin = ?found.origin, entries = found.entries, znodes = recovered.tree.node_count(),
         ms = started.elapsed().as_millis(), "read the data directory"
     );
+    if found.origin == Origin::Unknown {
+        tracing::info!(
+            "there are no data, and who founds an ensemble does so elsewhere: without a vote until a leader has given it everything. \
+             hint: if all servers have lost their data, restore a backup, or put an empty file `initialize` into the data \
+             directory to begin anew"
+        );
+    }
 }
 
 /// Opens the ports between servers.

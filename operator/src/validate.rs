@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 /// The container in which a server runs.
 pub const CONTAINER: &str = "zookeeper";
 /// Volumes that are the operator's.
-pub const VOLUMES: [&str; 3] = ["data", "log", "tmp"];
+pub const VOLUMES: [&str; 4] = ["data", "ensemble", "log", "tmp"];
 /// What a template may say of the container `zookeeper`.
 const OF_CONTAINER: [&str; 4] = ["name", "env", "envFrom", "volumeMounts"];
 /// What a template must not say of a pod: the operator does, and servers depend on it.
@@ -150,7 +150,11 @@ fn look_at_template(field: &str, template: &PodTemplate, refusals: &mut Vec<Refu
     }
     for (list, volume) in named(&template.spec, "volumes").enumerate() {
         if VOLUMES.contains(&volume.0) {
-            refuse(format!("volumes[{list}]"), "data, log and tmp are the operator's volumes", "give it another name");
+            refuse(
+                format!("volumes[{list}]"),
+                "data, ensemble, log and tmp are the operator's volumes",
+                "give it another name",
+            );
         }
     }
     for (name, container) in named(&template.spec, "containers").filter(|(name, _)| *name == CONTAINER) {

@@ -55,7 +55,8 @@ fn clients_find_no_ensemble_before_there_is_one() {
 #[test]
 fn a_change_of_the_number_of_voters_replaces_no_pod() {
     let template = |voters| {
-        let objects = objects("small", |progress| Progress { voters, ..progress });
+        // Neither does that the ensemble was founded.
+        let objects = objects("small", |progress| Progress { voters, is_founded: voters > 3, ..progress });
         let set = of_kind(&objects, "StatefulSet")[0].clone();
         assert_eq!(set["spec"]["replicas"], voters);
         set["spec"]["template"].clone()
@@ -136,7 +137,7 @@ fn a_template_is_laid_over_and_cannot_take_what_is_the_operators() {
             .collect::<Vec<_>>()
     };
     assert_eq!(names(&pod["containers"]), ["zookeeper", "sidecar"]);
-    assert_eq!(names(&pod["volumes"]), ["tmp", "extra"]);
+    assert_eq!(names(&pod["volumes"]), ["tmp", "ensemble", "extra"]);
     assert!(names(&pod["containers"][0]["env"]).contains(&"TZ".to_owned()));
     assert!(names(&pod["containers"][0]["volumeMounts"]).contains(&"data".to_owned()));
 

@@ -200,6 +200,8 @@ honoured! {
             "the ensemble to which the data directory belongs; it is stamped with that, and used for no other. Our own key";
         volume_incarnation: i64 = Is("0"), COUNT, "volume.incarnation",
             "raised each time a server of this id is let in anew: data of an earlier one is set aside, of a later one refused; 0 = not counted. Our own key";
+        volume_record: Option<String> = Unset, Kind::Text, "volume.record",
+            "a file that says whether the ensemble was founded (`{\"clusterUid\": \"...\", \"bootstrapped\": true}`): once it was, an empty disk never votes, as with `db.autocreate=false`. Our own key";
         volume_foreign: VolumePolicy = Is("refuse"), Kind::OneOf(VolumePolicy::WORDS), "volume.foreign",
             "what is done with the data of another ensemble or server: no start, or it is moved aside and the server begins without data. Our own key";
         volume_retired: VolumePolicy = Is("refuse"), Kind::OneOf(VolumePolicy::WORDS), "volume.retired",

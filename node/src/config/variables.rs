@@ -78,6 +78,7 @@ pub static VARIABLES: &[Variable] = &[
     key("ZOOKUBE_MEMORY_GROWTH_LIMIT", "memory.growthLimit", None),
     key("ZOOKUBE_JOIN_AS", "joinAs", None),
     key("ZOOKUBE_CLUSTER_ID", "volume.clusterId", None),
+    key("ZOOKUBE_RECORD", "volume.record", None),
     key("ZOOKUBE_INCARNATION", "volume.incarnation", None),
     key("ZOOKUBE_COMMANDS_FROM", "admin.commandsFrom", None),
     key("ZOOKUBE_LOG_FORMAT", "log.format", None),

@@ -113,8 +113,13 @@ impl Server {
 
     /// Starts it again after [`Server::stop`] or [`Server::kill`].
     pub fn restart(&mut self) {
-        self.process = spawn(self.dir.path());
+        self.begin_again();
         self.wait_until_serving();
+    }
+
+    /// The same without waiting for anything: it may never serve.
+    pub fn begin_again(&mut self) {
+        self.process = spawn(self.dir.path());
     }
 
     /// Ends the process without any notice.

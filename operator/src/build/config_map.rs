@@ -4,13 +4,33 @@ use super::{CLIENT_PORT, ELECTION_PORT, METRICS_PORT, Progress, QUORUM_PORT, Rol
 use crate::crd::{FourLetterWord, LogFormat, Metadata};
 use crate::validate::ValidatedCluster;
 use k8s_openapi::api::core::v1::ConfigMap;
+use serde_json::json;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
+
+/// The record's key in its ConfigMap, and its file in pods.
+pub(super) const RECORD_FILE: &str = "ensemble.json";
 
 pub(super) fn build(cluster: &ValidatedCluster, progress: Progress) -> ConfigMap {
     ConfigMap {
         metadata: labels::meta(cluster, "-config", None, &Metadata::default()),
         data: Some(environment(cluster, progress)),
+        ..ConfigMap::default()
+    }
+}
+
+/// What everybody goes by who asks whether there is an ensemble: the operator, and servers with empty disks. Pods are not replaced
+/// when it changes.
+pub(super) fn record(cluster: &ValidatedCluster, progress: Progress) -> ConfigMap {
+    let first: Vec<i32> = (0..progress.first_voters).map(|ordinal| ordinal + VOTER_ID_OFFSET).collect();
+    let record = json!({
+        "clusterUid": cluster.uid,
+        "bootstrapped": progress.is_founded,
+        "initialMembers": first,
+    });
+    ConfigMap {
+        metadata: labels::meta(cluster, "-ensemble", None, &Metadata::default()),
+        data: Some([(RECORD_FILE.to_owned(), record.to_string())].into()),
         ..ConfigMap::default()
     }
 }

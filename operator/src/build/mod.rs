@@ -78,6 +78,7 @@ pub fn objects(cluster: &ValidatedCluster, progress: Progress) -> Vec<Value> {
     let mut all = vec![
         json(service_account::build(cluster)),
         json(config_map::build(cluster, progress)),
+        json(config_map::record(cluster, progress)),
         json(service::headless(cluster)),
     ];
     all.extend(network_policy::build(cluster).map(json));

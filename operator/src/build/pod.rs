@@ -8,10 +8,10 @@ use super::{
 use crate::crd::PodTemplate;
 use crate::validate::{CONTAINER, ValidatedCluster};
 use k8s_openapi::api::core::v1::{
-    Affinity, Capabilities, ConfigMapEnvSource, Container, ContainerPort, EmptyDirVolumeSource, EnvFromSource, EnvVar,
-    EnvVarSource, HTTPGetAction, LocalObjectReference, ObjectFieldSelector, PodAffinityTerm, PodAntiAffinity,
-    PodSecurityContext, PodSpec, PodTemplateSpec, Probe, SeccompProfile, SecurityContext, TopologySpreadConstraint,
-    Volume, VolumeMount, WeightedPodAffinityTerm,
+    Affinity, Capabilities, ConfigMapEnvSource, ConfigMapVolumeSource, Container, ContainerPort, EmptyDirVolumeSource,
+    EnvFromSource, EnvVar, EnvVarSource, HTTPGetAction, LocalObjectReference, ObjectFieldSelector, PodAffinityTerm,
+    PodAntiAffinity, PodSecurityContext, PodSpec, PodTemplateSpec, Probe, SeccompProfile, SecurityContext,
+    TopologySpreadConstraint, Volume, VolumeMount, WeightedPodAffinityTerm,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -21,6 +21,8 @@ use serde_json::{Map, Value};
 const USER: i64 = 1000;
 /// A leader hands over and a follower closes its files within a second; the rest is for slow disks.
 const GRACE_SECONDS: i64 = 60;
+/// Where the record of the ensemble is.
+const RECORD_DIR: &str = "/etc/zookube/ensemble";
 /// How often probes ask.
 const PERIOD_SECONDS: i32 = 5;
 /// A server that does not answer for so long does not live.
@@ -74,11 +76,17 @@ fn spec(cluster: &ValidatedCluster, role: Role) -> PodSpec {
             label_selector: Some(labels::selector(cluster, Some(role))),
             ..TopologySpreadConstraint::default()
         }]),
-        volumes: Some(vec![Volume {
-            name: "tmp".to_owned(),
-            empty_dir: Some(EmptyDirVolumeSource::default()),
-            ..Volume::default()
-        }]),
+        volumes: Some(vec![
+            Volume { name: "tmp".to_owned(), empty_dir: Some(EmptyDirVolumeSource::default()), ..Volume::default() },
+            Volume {
+                name: "ensemble".to_owned(),
+                config_map: Some(ConfigMapVolumeSource {
+                    name: format!("{}-ensemble", cluster.name),
+                    ..ConfigMapVolumeSource::default()
+                }),
+                ..Volume::default()
+            },
+        ]),
         ..PodSpec::default()
     }
 }
@@ -112,7 +120,7 @@ fn container(cluster: &ValidatedCluster, role: Role) -> Container {
         protocol: Some("TCP".to_owned()),
         ..ContainerPort::default()
     };
-    let mut mounts = vec![mount("data", "/data"), mount("tmp", "/tmp")];
+    let mut mounts = vec![mount("data", "/data"), mount("tmp", "/tmp"), mount("ensemble", RECORD_DIR)];
     if cluster.spec.storage.log.is_some() {
         mounts.push(mount("log", "/datalog"));
     }
@@ -170,6 +178,7 @@ fn environment(cluster: &ValidatedCluster, role: Role) -> Vec<EnvVar> {
     all.push(variable("ZOOKUBE_ORDINAL_OFFSET", offset.to_string()));
     // How it joins, where the list of the first servers has it not.
     let host = host_of(cluster, "$(POD_NAME)");
+    all.push(variable("ZOOKUBE_RECORD", format!("{RECORD_DIR}/{}", config_map::RECORD_FILE)));
     all.push(variable("ZOOKUBE_JOIN_AS", config_map::address(&host, role)));
     if cluster.spec.storage.log.is_none() {
         all.push(variable("ZOO_DATA_LOG_DIR", "/data".to_owned()));

@@ -62,6 +62,7 @@ fn what_is_asked_for_is_what_the_server_goes_by() {
         ("standaloneEnabled", "false"),
         ("volume.clusterId", "6f8e4c1a-0d7b-4f6e-9a55-3b1f0c2d7e11"),
         ("volume.retired", "setAside"),
+        ("volume.record", "/etc/zookube/ensemble/ensemble.json"),
         ("dataDir", "/data"),
         ("dataLogDir", "/datalog"),
         ("admin.serverPort", "8080"),
@@ -95,4 +96,22 @@ fn nothing_in_a_pod_is_a_mistake_to_the_server() {
         let others: Vec<&str> = others.filter(|line| !line.contains("with 1 participant")).collect();
         assert_eq!(others, Vec::<&str>::new(), "{pod}");
     }
+}
+
+#[test]
+fn the_record_is_where_the_server_reads_it() {
+    let production = objects("production");
+    let map = production.iter().find(|object| object["metadata"]["name"] == "production-ensemble").expect("the record");
+    let set = production.iter().find(|object| object["kind"] == "StatefulSet").expect("voters");
+    let pod = &set["spec"]["template"]["spec"];
+    let named =
+        |list: &serde_json::Value| list.as_array().expect("a list").iter().find(|it| it["name"] == "ensemble").cloned();
+    let (volume, mount) = (named(&pod["volumes"]), named(&pod["containers"][0]["volumeMounts"]));
+    assert_eq!(volume.expect("a volume")["configMap"]["name"], "production-ensemble");
+    let dir = mount.expect("a mount")["mountPath"].as_str().expect("a path").to_owned();
+    let (file, text) = map["data"].as_object().expect("data").iter().next().expect("a file");
+    assert_eq!(values(&production, "production", "production-0")["volume.record"], format!("{dir}/{file}"));
+    let record: serde_json::Value = serde_json::from_str(text.as_str().expect("text")).expect("JSON");
+    assert_eq!(record["clusterUid"], "6f8e4c1a-0d7b-4f6e-9a55-3b1f0c2d7e11");
+    assert_eq!((&record["bootstrapped"], record["initialMembers"].as_array().map(Vec::len)), (&false.into(), Some(5)));
 }
