@@ -176,4 +176,8 @@ fn the_configuration_before_the_last_reconfiguration_is_known_to_have_been_in_fo
     world.queue.send(Job::Append(vec![reconfigured(3, 3), proposal(4, "")]));
     assert_eq!(world.synced(), Zxid(4));
     assert_eq!(before(&world), (Some(2), Some(3)));
+    // An epoch that has begun has a quorum that holds what was before it.
+    world.queue.send(Job::Append(vec![proposal(0x1_0000_0001, "")]));
+    assert_eq!(world.synced(), Zxid(0x1_0000_0001));
+    assert_eq!(before(&world), (Some(3), Some(3)));
 }

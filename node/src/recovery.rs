@@ -74,8 +74,8 @@ pub struct Recovered {
     pub history: Vec<Proposal>,
     /// What the store says.
     pub found: store::Recovered,
-    /// The configuration before the last reconfiguration in the log, if there is one. It was in force: a leader proposes no
-    /// reconfiguration before the one before is.
+    /// A configuration that the log proves to have been in force, if it does: the one before its last reconfiguration, since a leader
+    /// proposes none before the one before is in force; or the last one, if there are transactions of a later epoch.
     pub config_before: Option<Membership>,
 }
 
@@ -113,6 +113,7 @@ impl Recovery {
         let found = store::recover(&self.vfs, &self.dirs, &self.settings, &mut target)?;
         let Target { mut tree, history, config_before, .. } = target;
         tree.set_last_zxid(found.last);
+        let config_before = established(&tree, found.last).or(config_before);
         if let Some(node) = &self.config_node {
             node.put_into(&mut tree, now);
         }
@@ -124,6 +125,12 @@ impl Recovery {
     pub fn loader_settings(&self) -> LoaderSettings {
         LoaderSettings { tree: fresh_settings(self.tree), record_bytes_max: self.settings.entry_bytes_max }
     }
+}
+
+/// The configuration in the tree, if the log goes on in a later epoch: who leads proposes nothing before a quorum holds the history that
+/// the epoch begins with, and that quorum was one of this configuration, too.
+fn established(tree: &Tree, last: Zxid) -> Option<Membership> {
+    replica::config_in(tree).filter(|shown| Zxid(shown.version).epoch() < last.epoch())
 }
 
 /// The tree while it is rebuilt.
