@@ -18,9 +18,10 @@ use axum::routing::get;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-/// The state of the disk thread.
 /// What helps a server without a leader.
 const MEND_QUORUM: &str = "start enough of the other voters for a quorum, or mend the network between them";
+
+/// The state of the disk thread.
 const DISK_IDLE: &str = "idle";
 const DISK_BUSY: &str = "working";
 const DISK_FULL: &str = "waiting for room on a full disk";

@@ -110,11 +110,12 @@ impl Slot {
     }
 }
 
-/// The key, else the standard variable; none where the standard switch is off.
+/// A variable of the environment; an empty one counts as not set.
 fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
+/// The key, else the standard variable; none where the standard switch is off.
 fn endpoint(config: &Config) -> Option<String> {
     if variable(DISABLED_VARIABLE).is_some_and(|value| value.eq_ignore_ascii_case("true")) {
         return None;
