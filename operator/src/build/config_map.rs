@@ -1,6 +1,6 @@
 //! The configuration of all servers of a cluster: variables, as the image takes them. What differs between pods is in the pods.
 
-use super::{CLIENT_PORT, ELECTION_PORT, METRICS_PORT, Progress, QUORUM_PORT, Role, VOTER_ID_OFFSET, labels};
+use super::{CLIENT, ELECTION, METRICS, Progress, QUORUM, Role, VOTER_ID_OFFSET, labels};
 use crate::crd::{FourLetterWord, LogFormat, Metadata};
 use crate::validate::ValidatedCluster;
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -63,7 +63,7 @@ pub(super) fn address(host: &str, role: Role) -> String {
         Role::Voter => "participant",
         Role::Observer => "observer",
     };
-    format!("{host}:{QUORUM_PORT}:{ELECTION_PORT}:{role};{CLIENT_PORT}")
+    format!("{host}:{}:{}:{role};{}", QUORUM.number, ELECTION.number, CLIENT.number)
 }
 
 /// By which name a pod is known.
@@ -74,8 +74,7 @@ pub(super) fn host_of(cluster: &ValidatedCluster, pod: &str) -> String {
 }
 
 /// The variables of all servers.
-#[must_use]
-pub fn environment(cluster: &ValidatedCluster, progress: Progress) -> BTreeMap<String, String> {
+fn environment(cluster: &ValidatedCluster, progress: Progress) -> BTreeMap<String, String> {
     let config = &cluster.spec.config;
     let mut all = BTreeMap::new();
     let mut set = |name: &str, value: String| drop(all.insert(name.to_owned(), value));
@@ -118,7 +117,7 @@ fn extra(cluster: &ValidatedCluster) -> String {
     set("maxCnxns", config.max_client_connections.to_string());
     set("snapCount", config.snapshot_count.to_string());
     set("readonlymode.enabled", config.read_only_mode.to_string());
-    set("metricsProvider.httpPort", METRICS_PORT.to_string());
+    set("metricsProvider.httpPort", METRICS.number.to_string());
     // A member that was let go and comes back begins without what it held then.
     set("volume.retired", "setAside".to_owned());
     if let Some(ms) = config.min_session_timeout_ms {

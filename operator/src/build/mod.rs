@@ -9,22 +9,29 @@ mod service;
 mod service_account;
 mod stateful_set;
 
-pub use config_map::environment;
-
 use crate::validate::ValidatedCluster;
 use serde::Serialize;
 use serde_json::Value;
 
-/// The client port.
-pub const CLIENT_PORT: i32 = 2181;
-/// The port of followers at their leader.
-pub const QUORUM_PORT: i32 = 2888;
-/// The port of elections.
-pub const ELECTION_PORT: i32 = 3888;
-/// The port of commands and probes.
-pub const ADMIN_PORT: i32 = 8080;
-/// The port of metrics.
-pub const METRICS_PORT: i32 = 7000;
+/// A port of a server.
+#[derive(Debug, Clone, Copy)]
+struct Port {
+    /// Its name in pods and services.
+    name: &'static str,
+    number: i32,
+    /// A mesh that is told leaves the bytes alone.
+    protocol: &'static str,
+}
+
+const CLIENT: Port = Port { name: "client", number: 2181, protocol: "tcp" };
+const QUORUM: Port = Port { name: "quorum", number: 2888, protocol: "tcp" };
+const ELECTION: Port = Port { name: "election", number: 3888, protocol: "tcp" };
+/// Commands and probes.
+const ADMIN: Port = Port { name: "admin", number: 8080, protocol: "http" };
+const METRICS: Port = Port { name: "metrics", number: 7000, protocol: "http" };
+/// All of them.
+const PORTS: [Port; 5] = [CLIENT, QUORUM, ELECTION, ADMIN, METRICS];
+
 /// What is added to a voter's ordinal to make its id.
 pub const VOTER_ID_OFFSET: i32 = 1;
 /// The same of an observer: their ids begin behind those of any number of voters, and end before 255, where session ids do.

@@ -1,6 +1,6 @@
 //! Who may connect, where that is asked for.
 
-use super::{ADMIN_PORT, CLIENT_PORT, ELECTION_PORT, METRICS_PORT, QUORUM_PORT, labels};
+use super::{ADMIN, CLIENT, ELECTION, METRICS, Port, QUORUM, labels};
 use crate::crd::Metadata;
 use crate::validate::ValidatedCluster;
 use k8s_openapi::api::networking::v1::{
@@ -8,13 +8,13 @@ use k8s_openapi::api::networking::v1::{
 };
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-fn ports(numbers: &[i32]) -> Vec<NetworkPolicyPort> {
-    let one = |number: &i32| NetworkPolicyPort {
-        port: Some(IntOrString::Int(*number)),
+fn ports(all: &[Port]) -> Vec<NetworkPolicyPort> {
+    let one = |port: &Port| NetworkPolicyPort {
+        port: Some(IntOrString::Int(port.number)),
         protocol: Some("TCP".to_owned()),
         end_port: None,
     };
-    numbers.iter().map(one).collect()
+    all.iter().map(one).collect()
 }
 
 pub(super) fn build(cluster: &ValidatedCluster) -> Option<NetworkPolicy> {
@@ -31,10 +31,10 @@ pub(super) fn build(cluster: &ValidatedCluster) -> Option<NetworkPolicy> {
         clients.push(servers.clone());
     }
     let rules = vec![
-        NetworkPolicyIngressRule { from: Some(vec![servers]), ports: Some(ports(&[QUORUM_PORT, ELECTION_PORT])) },
-        NetworkPolicyIngressRule { from: (!clients.is_empty()).then_some(clients), ports: Some(ports(&[CLIENT_PORT])) },
+        NetworkPolicyIngressRule { from: Some(vec![servers]), ports: Some(ports(&[QUORUM, ELECTION])) },
+        NetworkPolicyIngressRule { from: (!clients.is_empty()).then_some(clients), ports: Some(ports(&[CLIENT])) },
         // Probes, the operator and Prometheus; orders are only taken from who proves who it is.
-        NetworkPolicyIngressRule { from: None, ports: Some(ports(&[ADMIN_PORT, METRICS_PORT])) },
+        NetworkPolicyIngressRule { from: None, ports: Some(ports(&[ADMIN, METRICS])) },
     ];
     Some(NetworkPolicy {
         metadata: labels::meta(cluster, "", None, &Metadata::default()),

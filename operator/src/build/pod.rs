@@ -1,10 +1,7 @@
 //! A server's pod. The same for all pods of a StatefulSet; what distinguishes servers is the name of the pod.
 
 use super::config_map::{self, host_of};
-use super::{
-    ADMIN_PORT, CLIENT_PORT, ELECTION_PORT, METRICS_PORT, OBSERVER_ID_OFFSET, Progress, QUORUM_PORT, Role,
-    VOTER_ID_OFFSET, labels,
-};
+use super::{ADMIN, OBSERVER_ID_OFFSET, PORTS, Port, Progress, Role, VOTER_ID_OFFSET, labels};
 use crate::crd::PodTemplate;
 use crate::validate::{CONTAINER, ValidatedCluster};
 use k8s_openapi::api::core::v1::{
@@ -114,9 +111,9 @@ fn container(cluster: &ValidatedCluster, role: Role) -> Container {
         Role::Voter => &cluster.voter_resources,
         Role::Observer => &cluster.observer_resources,
     };
-    let port = |name: &str, number: i32| ContainerPort {
-        name: Some(name.to_owned()),
-        container_port: number,
+    let port = |port: Port| ContainerPort {
+        name: Some(port.name.to_owned()),
+        container_port: port.number,
         protocol: Some("TCP".to_owned()),
         ..ContainerPort::default()
     };
@@ -135,13 +132,7 @@ fn container(cluster: &ValidatedCluster, role: Role) -> Container {
             ..EnvFromSource::default()
         }]),
         env: Some(environment(cluster, role)),
-        ports: Some(vec![
-            port("client", CLIENT_PORT),
-            port("quorum", QUORUM_PORT),
-            port("election", ELECTION_PORT),
-            port("admin", ADMIN_PORT),
-            port("metrics", METRICS_PORT),
-        ]),
+        ports: Some(PORTS.map(port).to_vec()),
         volume_mounts: Some(mounts),
         resources: Some(resources.clone()),
         liveness_probe: Some(liveness),
@@ -193,7 +184,7 @@ fn probes(cluster: &ValidatedCluster) -> [Probe; 3] {
     let probe = |path: &str, failures: i32| Probe {
         http_get: Some(HTTPGetAction {
             path: Some(path.to_owned()),
-            port: IntOrString::String("admin".to_owned()),
+            port: IntOrString::String(ADMIN.name.to_owned()),
             ..HTTPGetAction::default()
         }),
         period_seconds: Some(PERIOD_SECONDS),

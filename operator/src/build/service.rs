@@ -1,17 +1,16 @@
 //! Two services: one that gives each server its name, one for clients.
 
-use super::{ADMIN_PORT, CLIENT_PORT, ELECTION_PORT, METRICS_PORT, QUORUM_PORT, labels};
+use super::{CLIENT, PORTS, Port, labels};
 use crate::validate::ValidatedCluster;
 use k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-fn port(name: &str, number: i32, protocol: &str) -> ServicePort {
+fn port(port: Port) -> ServicePort {
     ServicePort {
-        name: Some(name.to_owned()),
-        port: number,
-        target_port: Some(IntOrString::String(name.to_owned())),
-        // A mesh then leaves the bytes alone.
-        app_protocol: Some(protocol.to_owned()),
+        name: Some(port.name.to_owned()),
+        port: port.number,
+        target_port: Some(IntOrString::String(port.name.to_owned())),
+        app_protocol: Some(port.protocol.to_owned()),
         protocol: Some("TCP".to_owned()),
         ..ServicePort::default()
     }
@@ -26,13 +25,7 @@ pub(super) fn headless(cluster: &ValidatedCluster) -> Service {
             cluster_ip: Some("None".to_owned()),
             publish_not_ready_addresses: Some(true),
             selector: Some(labels::selector_labels(cluster, None)),
-            ports: Some(vec![
-                port("client", CLIENT_PORT, "tcp"),
-                port("quorum", QUORUM_PORT, "tcp"),
-                port("election", ELECTION_PORT, "tcp"),
-                port("admin", ADMIN_PORT, "http"),
-                port("metrics", METRICS_PORT, "http"),
-            ]),
+            ports: Some(PORTS.map(port).to_vec()),
             ..ServiceSpec::default()
         }),
         ..Service::default()
@@ -46,7 +39,7 @@ pub(super) fn client(cluster: &ValidatedCluster) -> Service {
         metadata: labels::meta(cluster, "", None, more),
         spec: Some(ServiceSpec {
             selector: Some(labels::selector_labels(cluster, None)),
-            ports: Some(vec![port("client", CLIENT_PORT, "tcp")]),
+            ports: Some(vec![port(CLIENT)]),
             ..ServiceSpec::default()
         }),
         ..Service::default()
