@@ -7,7 +7,10 @@ use serde_json::{Value, json};
 use std::io::Read;
 use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
-use support::{Body, Client, Server, create, create_ephemeral, delete, free_port, loopback, program, wait_for};
+use support::{
+    Admin, Body, Client, ENSEMBLE_OF_ONE, Server, create, create_ephemeral, delete, free_port, loopback, program,
+    wait_for,
+};
 
 /// `super:secret` for the key of the super user.
 const SUPER: &str = "DigestAuthenticationProvider.superDigest=super:lK75jTNcA+U9vtVEw5vB51mj/w4=\n";
@@ -20,29 +23,9 @@ fn send(port: u16, text: &str) -> Option<Answer> {
     http::exchange(loopback(port), text.as_bytes())
 }
 
-/// A server with an admin port.
-struct Admin {
-    server: Server,
-    port: u16,
-}
-
 impl Admin {
-    /// A server that serves, as far as its status tells, which follows a moment later.
-    fn start(more: &str) -> Admin {
-        let port = free_port();
-        let server = Server::start(&format!("admin.serverPort={port}\n{more}"));
-        let serves = || ["Mode: standalone", "Mode: leader"].iter().any(|mode| server.word("srvr").contains(mode));
-        wait_for("the status", || serves().then_some(()));
-        Admin { server, port }
-    }
-
-    fn begin(more: &str) -> Admin {
-        let port = free_port();
-        Admin { server: Server::begin(&format!("admin.serverPort={port}\n{more}")), port }
-    }
-
     fn ask(&self, method: &str, path: &str, head: &str, body: &str) -> Answer {
-        wait_for("the admin port", || ask(self.port, method, path, head, body))
+        wait_for("the admin port", || self.send(method, path, head, body.as_bytes()))
     }
 
     fn get(&self, path: &str) -> Answer {
@@ -348,7 +331,7 @@ fn health_of_a_member_without_a_quorum() {
 
 #[test]
 fn members_tell_of_the_ensemble() {
-    let admin = Admin::start("standaloneEnabled=false\ninitLimit=10\nsyncLimit=5\n");
+    let admin = Admin::start(ENSEMBLE_OF_ONE);
     let (quorum, election) = (admin.server.quorum_port, admin.server.election_port);
     assert_eq!(
         admin.command("leader"),

@@ -3,9 +3,7 @@
 mod support;
 
 use std::path::Path;
-use support::{Client, Server, create, get};
-
-const ENSEMBLE_OF_ONE: &str = "standaloneEnabled=false\ninitLimit=10\nsyncLimit=5\n";
+use support::{Client, ENSEMBLE_OF_ONE, Server, create, get};
 
 fn write(path: &Path, founded: bool) {
     std::fs::write(path, format!("{{\"clusterUid\":\"a\",\"bootstrapped\":{founded}}}")).expect("the record");

@@ -5,6 +5,7 @@
 mod dns;
 mod support;
 
+use ::support::wait;
 use dns::{Behaviour, Dns};
 use hickory_resolver::proto::op::ResponseCode;
 use std::fs::File;
@@ -13,7 +14,6 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
-use support::wait_within;
 
 /// How long anything may take here.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const LINES_MAX: usize = 20;
 
 fn wait_for<T>(what: &str, met: impl FnMut() -> Option<T>) -> T {
-    wait_within(PATIENCE, what, met)
+    wait::until(what, PATIENCE, met)
 }
 
 /// An address that belongs to this test: server `sid`, at its first or a later place.

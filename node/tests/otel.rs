@@ -7,11 +7,10 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use support::{Server, create, free_port, loopback, wait_for};
+use support::{ENSEMBLE_OF_ONE, Server, create, free_port, loopback, wait_for};
 
 /// Requests are no longer than this.
 const BODY_BYTES_MAX: usize = 4 << 20;
-const ENSEMBLE_OF_ONE: &str = "standaloneEnabled=false\ninitLimit=10\nsyncLimit=5\n";
 const PROMETHEUS: &str = "org.apache.zookeeper.metrics.prometheus.PrometheusMetricsProvider";
 
 /// The path and the body.

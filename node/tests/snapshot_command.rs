@@ -8,7 +8,9 @@ use std::io::Write;
 use std::net::TcpStream;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering::SeqCst};
-use support::{Body, Client, Server, create, create_ephemeral, delete, free_port, get, loopback, set, wait_for};
+use support::{
+    Admin, Body, Client, ENSEMBLE_OF_ONE, Server, create, create_ephemeral, delete, get, loopback, set, wait_for,
+};
 
 /// Anybody may on an open `/`, if they say who they are.
 const IP: &str = "Authorization: ip\r\n";
@@ -30,27 +32,13 @@ fn zxid_of(answer: &Answer) -> i64 {
     i64::from_str_radix(text.strip_prefix("0x").expect("0x"), 16).expect("a zxid")
 }
 
-struct Admin {
-    server: Server,
-    port: u16,
-}
-
 impl Admin {
-    fn start(more: &str) -> Admin {
-        let port = free_port();
-        Admin { server: Server::start(&format!("admin.serverPort={port}\n{more}")), port }
-    }
-
     fn ask(&self, method: &str, query: &str, head: &str) -> Answer {
-        wait_for("the admin port", || self.send(method, &format!("snapshot{query}"), head, b""))
+        wait_for("the admin port", || self.send(method, &format!("/commands/snapshot{query}"), head, b""))
     }
 
     fn restore(&self, snapshot: &[u8]) -> Answer {
-        wait_for("the admin port", || self.send("POST", "restore", IP, snapshot))
-    }
-
-    fn send(&self, method: &str, command: &str, head: &str, body: &[u8]) -> Option<Answer> {
-        http::send(loopback(self.port), method, &format!("/commands/{command}"), head, body)
+        wait_for("the admin port", || self.send("POST", "/commands/restore", IP, snapshot))
     }
 
     fn snapshot(&self) -> Answer {
@@ -178,7 +166,7 @@ fn a_member_starts_from_it_too() {
     let admin = Admin::start(UNLIMITED);
     admin.server.client().call(create(1, "/a", b"x"));
     let answer = admin.snapshot();
-    let server = started_with(&answer, "standaloneEnabled=false\ninitLimit=10\nsyncLimit=5\ndb.autocreate=false\n");
+    let server = started_with(&answer, &format!("{ENSEMBLE_OF_ONE}db.autocreate=false\n"));
     let mut client = server.client();
     assert_eq!(data_of(&mut client, "/a"), Some(b"x".to_vec()));
     assert!(client.call(create(2, "/b", b"")).zxid > zxid_of(&answer));
@@ -277,6 +265,14 @@ fn old_ones_are_deleted() {
     assert_eq!(count, 5, "the newest five are kept");
 }
 
+/// A client, and a snapshot of what it has written.
+fn taken(admin: &Admin) -> (Client, Answer) {
+    let mut client = admin.server.client();
+    client.call(create(1, "/kept", b"old"));
+    client.call(create(2, "/deleted", b"back"));
+    (client, admin.snapshot())
+}
+
 /// What a server that was restored shows, and shows again after a restart.
 fn assert_restored(client: &mut Client) {
     assert_eq!(data_of(client, "/kept"), Some(b"old".to_vec()));
@@ -287,10 +283,7 @@ fn assert_restored(client: &mut Client) {
 #[test]
 fn a_restored_snapshot_is_what_there_is_also_after_a_restart() {
     let mut admin = Admin::start(UNLIMITED);
-    let mut client = admin.server.client();
-    client.call(create(1, "/kept", b"old"));
-    client.call(create(2, "/deleted", b"back"));
-    let snapshot = admin.snapshot();
+    let (mut client, snapshot) = taken(&admin);
     client.call(delete(3, "/deleted"));
     client.call(set(4, "/kept", b"new"));
     let seen = client.call(create(5, "/later", b"")).zxid;
@@ -317,10 +310,7 @@ fn a_restored_snapshot_is_what_there_is_also_after_a_restart() {
 #[test]
 fn an_answer_says_that_it_is_durable() {
     let mut admin = Admin::start(UNLIMITED);
-    let mut client = admin.server.client();
-    client.call(create(1, "/kept", b"old"));
-    client.call(create(2, "/deleted", b"back"));
-    let snapshot = admin.snapshot();
+    let (mut client, snapshot) = taken(&admin);
     client.call(delete(3, "/deleted"));
     client.call(create(4, "/later", b""));
     assert_eq!(admin.restore(&snapshot.body).status, 200);
@@ -382,8 +372,9 @@ fn what_is_no_whole_snapshot_changes_nothing() {
 fn who_restores_is_asked_and_has_to_wait() {
     let admin = Admin::start("");
     let snapshot = admin.snapshot().body;
-    let status =
-        |method: &str, proof: &str| wait_for("the admin port", || admin.send(method, "rest", proof, &snapshot)).status;
+    let status = |method: &str, proof: &str| {
+        wait_for("the admin port", || admin.send(method, "/commands/rest", proof, &snapshot)).status
+    };
     assert_eq!(status("POST", ""), 401);
     assert_eq!(status("POST", "Authorization: digest\r\n"), 401);
     assert_eq!(status("GET", IP), 405);
@@ -397,7 +388,7 @@ fn who_restores_is_asked_and_has_to_wait() {
 
 #[test]
 fn a_member_of_an_ensemble_restores_nothing() {
-    let admin = Admin::start(&format!("{UNLIMITED}standaloneEnabled=false\ninitLimit=10\nsyncLimit=5\n"));
+    let admin = Admin::start(&format!("{UNLIMITED}{ENSEMBLE_OF_ONE}"));
     let mut client = admin.server.client();
     let snapshot = admin.snapshot();
     client.call(create(1, "/a", b""));

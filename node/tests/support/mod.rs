@@ -16,6 +16,7 @@ const FRAME_BYTES_MAX: usize = 8 << 20;
 /// What a narrow client's socket holds.
 const NARROW_BYTES: usize = 64 << 10;
 
+use ::support::http::{self, Answer};
 pub use ::support::ports::free_port;
 
 /// This port of 127.0.0.1.
@@ -25,18 +26,38 @@ pub fn loopback(port: u16) -> SocketAddr {
 
 /// Waits until `met` answers something.
 pub fn wait_for<T>(what: &str, met: impl FnMut() -> Option<T>) -> T {
-    wait_within(PATIENCE, what, met)
+    ::support::wait::until(what, PATIENCE, met)
 }
 
-/// As [`wait_for`], with another patience.
-pub fn wait_within<T>(patience: Duration, what: &str, mut met: impl FnMut() -> Option<T>) -> T {
-    let started = Instant::now();
-    loop {
-        if let Some(found) = met() {
-            return found;
-        }
-        assert!(started.elapsed() < patience, "waited in vain for {what}");
-        std::thread::sleep(Duration::from_millis(5));
+/// Lines of `zoo.cfg` for an ensemble of one.
+pub const ENSEMBLE_OF_ONE: &str = "standaloneEnabled=false\ninitLimit=10\nsyncLimit=5\n";
+
+/// A server with an admin port.
+pub struct Admin {
+    pub server: Server,
+    pub port: u16,
+}
+
+impl Admin {
+    /// A server that serves, as far as its status tells, which follows a moment later.
+    pub fn start(more: &str) -> Admin {
+        let admin = Admin::begin(more);
+        admin.server.wait_until_serving();
+        let word = || admin.server.word("srvr");
+        let serves = || ["Mode: standalone", "Mode: leader"].iter().any(|mode| word().contains(mode));
+        wait_for("the status", || serves().then_some(()));
+        admin
+    }
+
+    /// The same without waiting for anything: it may never serve.
+    pub fn begin(more: &str) -> Admin {
+        let port = free_port();
+        Admin { server: Server::begin(&format!("admin.serverPort={port}\n{more}")), port }
+    }
+
+    /// Sends one request.
+    pub fn send(&self, method: &str, path: &str, head: &str, body: &[u8]) -> Option<Answer> {
+        http::send(loopback(self.port), method, path, head, body)
     }
 }
 
@@ -57,7 +78,7 @@ impl Server {
 
     /// An ensemble of one: all three ports are open.
     pub fn ensemble_of_one() -> Server {
-        Server::start("standaloneEnabled=false\ninitLimit=10\nsyncLimit=5\n")
+        Server::start(ENSEMBLE_OF_ONE)
     }
 
     /// A server with more lines in its `zoo.cfg`.
