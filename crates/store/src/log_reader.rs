@@ -16,6 +16,9 @@
 //!
 //! "Continues without a gap" (same epoch, next counter) proves that what is bad was never acknowledged here: the server
 //! went on as if it had not been there. Such files come from Apache, which leaves torn tails where they are.
+//!
+//! A newest file without a header proves nothing: recovery removes it, and the next start would find the one before it to be
+//! the newest. So that one is judged as the newest at once.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -55,6 +58,8 @@ pub struct BadTail {
     pub claimed: Option<Zxid>,
     /// What is wrong; `None` for an empty file.
     pub flaw: Option<Flaw>,
+    /// A newer file that holds nothing at all.
+    pub nothing_behind: Option<PathBuf>,
 }
 
 /// Zxids that are missing between two transactions of one epoch.
@@ -74,6 +79,8 @@ pub struct Gap {
 pub struct LogReader {
     vfs: Arc<dyn Vfs>,
     files: Vec<(Zxid, PathBuf)>,
+    /// A file newer than all of `files`, whose header was not written when it was looked at.
+    unwritten: Option<PathBuf>,
     /// Files opened so far; the current one is `files[opened - 1]`.
     opened: usize,
     current: Option<LogFile>,
@@ -96,12 +103,14 @@ impl LogReader {
         entry_bytes_max: usize,
     ) -> Result<LogReader> {
         let mut files = list_logs(&**vfs, log_dir)?;
+        let unwritten = take_unwritten(&**vfs, &mut files, entry_bytes_max)?;
         // All files from the newest one that begins before `from`, as FileTxnIterator.init.
         let before = files.iter().rposition(|(zxid, _)| *zxid < from).unwrap_or(0);
         files.drain(..before);
         Ok(LogReader {
             vfs: Arc::clone(vfs),
             files,
+            unwritten,
             opened: 0,
             current: None,
             offset: 0,
@@ -150,7 +159,7 @@ impl LogReader {
     fn advance(&mut self) -> Result<Option<LogEntry>> {
         loop {
             if self.current.is_none() && !self.open_next()? {
-                return Ok(None);
+                return self.end().map(|()| None);
             }
             let Some(file) = self.current.as_mut() else { return Ok(None) };
             match file.step(self.offset)? {
@@ -169,7 +178,7 @@ impl LogReader {
                 Step::Bad(flaw) => self.end_file(Some(flaw))?,
             }
             if self.tail.is_some() {
-                return Ok(None);
+                return self.end().map(|()| None);
             }
         }
     }
@@ -188,44 +197,52 @@ impl LogReader {
         self.last.map_or(before, |last| last.max(before))
     }
 
-    fn is_newest(&self) -> bool {
-        self.opened == self.files.len()
-    }
-
     fn open_next(&mut self) -> Result<bool> {
         let Some((_, path)) = self.files.get(self.opened) else { return Ok(false) };
         let mut file = LogFile::open(&*self.vfs, path, self.entry_bytes_max)?;
         self.opened += 1;
         self.offset = FILE_HEADER_BYTES;
-        let header = file.header()?;
-        let flaw = match header {
-            Header::Good => None,
-            Header::Empty if self.is_newest() => {
-                self.tail = Some(BadTail { path: path.clone(), offset: 0, data_end: 0, claimed: None, flaw: None });
-                return Ok(false);
-            }
-            Header::Empty | Header::Unwritten => Some(Flaw {
-                kind: FlawKind::FileHeader,
-                expected: "the file header 5a4b4c47 (ZKLG)".to_owned(),
-                found: format!("zeros or the end of the file ({} bytes)", file.len()),
-            }),
+        match file.header()? {
+            Header::Good => self.current = Some(file),
             Header::Bad(flaw) => return Err(file.damaged(0, &flaw, "this is no transaction log")),
-        };
-        let Some(flaw) = flaw else {
-            self.current = Some(file);
-            return Ok(true);
-        };
-        let behind = file.behind(0, self.base())?;
-        if let Some((at, zxid)) = behind.entry.filter(|_| self.is_newest()) {
-            let why = format!("whole transaction {zxid} at byte {at} lies behind it");
-            return Err(file.damaged_or_reordered(0, &flaw, &why));
+            Header::Empty | Header::Unwritten => {
+                let flaw = unwritten_header(&file);
+                return Err(file.damaged(0, &flaw, "this is not the end of the newest log"));
+            }
         }
-        if !self.is_newest() || behind.gave_up {
-            return Err(file.damaged(0, &flaw, "this is not the end of the newest log"));
+        Ok(true)
+    }
+
+    /// All files with a header were read: what the newest one without is.
+    fn end(&mut self) -> Result<()> {
+        let Some(path) = self.unwritten.take() else { return Ok(()) };
+        let mut file = LogFile::open(&*self.vfs, &path, self.entry_bytes_max)?;
+        let flaw = match file.header()? {
+            // Written since it was looked at, and then with transactions behind `upto`.
+            Header::Good => return Ok(()),
+            Header::Bad(flaw) => return Err(file.damaged(0, &flaw, "this is no transaction log")),
+            Header::Empty => None,
+            Header::Unwritten => Some(unwritten_header(&file)),
+        };
+        let mut data_end = 0;
+        if let Some(flaw) = &flaw {
+            let behind = file.behind(0, self.base())?;
+            if let Some((at, zxid)) = behind.entry {
+                let why = format!("whole transaction {zxid} at byte {at} lies behind it");
+                return Err(file.damaged_or_reordered(0, flaw, &why));
+            }
+            if behind.gave_up {
+                return Err(file.damaged(0, flaw, "what lies behind could not be searched"));
+            }
+            data_end = behind.data_end;
         }
-        self.tail =
-            Some(BadTail { path: path.clone(), offset: 0, data_end: behind.data_end, claimed: None, flaw: Some(flaw) });
-        Ok(false)
+        match &mut self.tail {
+            Some(tail) => tail.nothing_behind = Some(path),
+            None => {
+                self.tail = Some(BadTail { path, offset: 0, data_end, claimed: None, flaw, nothing_behind: None });
+            }
+        }
+        Ok(())
     }
 
     /// Decides what the end of the current file means (table in the module description).
@@ -264,7 +281,8 @@ impl LogReader {
             None if is_torn => {
                 let claimed = file.claimed_zxid(self.offset)?;
                 let (path, offset) = (file.path().to_owned(), self.offset);
-                self.tail = Some(BadTail { path, offset, data_end: behind.data_end, claimed, flaw: Some(flaw) });
+                let (data_end, flaw) = (behind.data_end, Some(flaw));
+                self.tail = Some(BadTail { path, offset, data_end, claimed, flaw, nothing_behind: None });
                 Ok(())
             }
             None => Err(file.damaged(self.offset, &flaw, "it was written to its end, which a crash does not leave")),
@@ -290,9 +308,30 @@ impl Iterator for LogReader {
                 // Nothing behind an error may be read.
                 self.current = None;
                 self.opened = self.files.len();
+                self.unwritten = None;
                 Some(Err(error))
             }
         }
+    }
+}
+
+/// Takes the newest file out of the list if its header was never written.
+fn take_unwritten(
+    vfs: &dyn Vfs,
+    files: &mut Vec<(Zxid, PathBuf)>,
+    entry_bytes_max: usize,
+) -> Result<Option<PathBuf>> {
+    let Some((_, path)) = files.last() else { return Ok(None) };
+    let header = LogFile::open(vfs, path, entry_bytes_max)?.header()?;
+    let is_unwritten = matches!(header, Header::Empty | Header::Unwritten);
+    Ok(is_unwritten.then(|| files.pop()).flatten().map(|(_, path)| path))
+}
+
+fn unwritten_header(file: &LogFile) -> Flaw {
+    Flaw {
+        kind: FlawKind::FileHeader,
+        expected: "the file header 5a4b4c47 (ZKLG)".to_owned(),
+        found: format!("zeros or the end of the file ({} bytes)", file.len()),
     }
 }
 

@@ -289,12 +289,14 @@ impl Recovery<'_> {
     }
 
     fn cut(&self, tail: Option<BadTail>) -> Result<Option<CutTail>> {
-        let Some(BadTail { path, offset, data_end, claimed, flaw }) = tail else { return Ok(None) };
+        let Some(BadTail { path, offset, data_end, claimed, flaw, nothing_behind }) = tail else { return Ok(None) };
         let dir = self.dirs.log_dir();
-        if offset == 0 {
-            self.vfs.remove(&path).map_err(at("remove", &path))?;
+        let removed = nothing_behind.iter().chain((offset == 0).then_some(&path));
+        for path in removed {
+            self.vfs.remove(path).map_err(at("remove", path))?;
             self.vfs.sync_dir(&dir).map_err(sync_failed(&dir))?;
-        } else {
+        }
+        if offset > 0 {
             let mut file = self.vfs.open(&path, Open::Write).map_err(at("open", &path))?;
             file.set_len(offset).map_err(at("cut", &path))?;
             file.sync_data().map_err(sync_failed(&path))?;

@@ -254,3 +254,38 @@ fn lengths_out_of_bounds_are_refused_without_taking_memory() {
         assert!(matches!(recovered(&fs), Err(Error::Damaged { .. })), "length {length}");
     }
 }
+
+#[test]
+fn file_without_a_header_does_not_vouch_for_the_one_before() {
+    for header in [&b""[..], b"ZK", &[0; 40]] {
+        // Its name says that it goes on behind 1, so what lies behind 1 was never acknowledged; but it is removed.
+        let fs = with_log(&[&[1, 2, 3, 4]], 700);
+        let (path, newest) = (log_dir().join("log.1"), log_dir().join("log.2"));
+        let bounds = boundaries(&fs, &path);
+        let mut bytes = fs.read(&path).unwrap();
+        bytes[bounds[1] as usize..bounds[2] as usize].fill(0);
+        fs.write(&path, &bytes);
+        fs.write(&newest, header);
+        let error = recovered(&fs).unwrap_err();
+        assert!(matches!(error, Error::Damaged { .. }), "{error}");
+        assert_eq!((fs.read(&path).unwrap(), fs.read(&newest).unwrap()), (bytes, header.to_vec()), "nothing is changed");
+    }
+}
+
+#[test]
+fn torn_tail_goes_together_with_a_newer_file_without_a_header() {
+    for header in [&b""[..], b"ZK", &[0; 40]] {
+        let fs = with_log(&[&[1, 2, 3]], 10);
+        let (path, newest) = (log_dir().join("log.1"), log_dir().join("log.3"));
+        let bounds = boundaries(&fs, &path);
+        let bytes = fs.read(&path).unwrap();
+        fs.write(&path, &bytes[..bounds[2] as usize + 30]);
+        fs.write(&newest, header);
+        let (found, model) = recovered(&fs).unwrap();
+        assert_eq!(model.zxids, [1, 2]);
+        assert_eq!(found.cut_tail.map(|cut| (cut.path, cut.offset)), Some((path.clone(), bounds[2])));
+        assert_eq!(fs.read(&path).unwrap(), bytes[..bounds[2] as usize]);
+        assert_eq!(list_logs(&*fs.vfs(), &log_dir()).unwrap().len(), 1, "what holds nothing is gone");
+        assert_eq!(recovered(&fs).unwrap().0.cut_tail, None, "the second start has nothing to do");
+    }
+}

@@ -1,5 +1,5 @@
 //! Every target over its corpus, over any bytes, and over mutations of the corpus: what `cargo fuzz` does with coverage, in
-//! small and without a nightly compiler. `FUZZ_CASES` sets the number of mutations per target.
+//! small and without a nightly compiler. `FUZZ_CASES` sets the number of mutations per target, `FUZZ_TARGET` names the only one.
 
 use fuzz_targets::{TARGETS, Target, seeds};
 use proptest::prelude::*;
@@ -110,6 +110,14 @@ fn cases() -> u32 {
     std::env::var("FUZZ_CASES").map_or(CASES_DEFAULT, |cases| cases.parse().expect("FUZZ_CASES is a number"))
 }
 
+/// The targets to be tried with made inputs.
+fn chosen() -> impl Iterator<Item = &'static (&'static str, Target)> {
+    let only = std::env::var("FUZZ_TARGET").ok();
+    let known = only.as_deref().is_none_or(|only| TARGETS.iter().any(|(name, _)| *name == only));
+    assert!(known, "FUZZ_TARGET is {only:?}, which is no target");
+    TARGETS.iter().filter(move |(name, _)| only.as_deref().is_none_or(|only| only == *name))
+}
+
 #[test]
 fn every_file_of_the_corpus() {
     let mut failed = Vec::new();
@@ -146,14 +154,14 @@ fn the_corpus_is_the_generated_one_and_small() {
 
 #[test]
 fn any_bytes() {
-    for (name, target) in TARGETS {
+    for (name, target) in chosen() {
         check(name, *target, &prop::collection::vec(any::<u8>(), 0..200), cases() / 4);
     }
 }
 
 #[test]
 fn mutations_of_the_corpus() {
-    for (name, target) in TARGETS {
+    for (name, target) in chosen() {
         let seeds: Vec<Vec<u8>> = corpus(name).into_values().filter(|data| data.len() < 8192).collect();
         let mutated = (prop::sample::select(seeds), prop::collection::vec(Mutation::any(), 1..5)).prop_map(
             |(mut data, mutations)| {

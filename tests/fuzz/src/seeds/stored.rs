@@ -178,7 +178,10 @@ fn recoveries(seeds: &mut Vec<Seed>) {
     let all = entries(0x1_0000_0001);
     let torn = &sealed_log(all.iter().map(Vec::as_slice))[..400];
     let one = 0x1_0000_0001;
-    let dirs: [(&str, u8, Vec<Vec<u8>>); 9] = [
+    let (front, back) = all.split_at(2);
+    let hole = [&sealed_log(front.iter().map(Vec::as_slice))[..], &[0; 30], &sealed_log(back.iter().map(Vec::as_slice))[16..]];
+    let hole = vec![file(4, 0, &empty), file(3, one, &hole.concat()), file(3, one + 2, b"")];
+    let dirs: [(&str, u8, Vec<Vec<u8>>); 10] = [
         ("nothing", 0, vec![]),
         ("unknown", 2, vec![]),
         ("snapshot-and-log", 0, vec![file(4, 0, &empty), file(7, one, &unpieces(&all))]),
@@ -188,6 +191,7 @@ fn recoveries(seeds: &mut Vec<Seed>) {
         ("fuzzy", 0, vec![file(5, 0x1_0000_0004, &body), file(6, 1, &body), file(7, one, &unpieces(&all))]),
         ("bad-newest", 0, vec![file(4, 0, &empty), file(4, 0x1_0000_0003, &body[..80]), file(7, one, &unpieces(&all))]),
         ("regression-snapshot-of-the-last-zxid", 0, vec![file(4, i64::MAX, &body), file(7, one, &unpieces(&all))]),
+        ("regression-hole-before-an-empty-file", 0, hole),
     ];
     for (name, flags, files) in dirs {
         add(seeds, "recovery", name, [&[flags][..], &unpieces(&files)].concat());
