@@ -24,13 +24,22 @@ pub(crate) fn record(view: &View<'_>, draft: &mut Draft) -> Flow {
     if draft.record.bootstrapped {
         // Somebody deleted the StatefulSet. Its pods come back with their volumes; the sizes follow from what they say.
         if view.seen.voters.is_none() {
-            draft.grow(Kind::Voter, cluster.desired(Kind::Voter));
+            draft.grow(Kind::Voter, cluster.desired(Kind::Voter).max(size_for_pods(view, Kind::Voter)));
+        }
+        if view.seen.observers.is_none() && size_for_pods(view, Kind::Observer) > 0 {
+            draft.grow(Kind::Observer, size_for_pods(view, Kind::Observer));
         }
         return Flow::Continue;
     }
     draft.phase = Some(Phase::Bootstrapping);
     draft.grow(Kind::Voter, founders.max(view.replicas(Kind::Voter)));
     Flow::Continue
+}
+
+/// A StatefulSet that is made around pods which are there must have a place for each, or Kubernetes ends them: they may vote.
+fn size_for_pods(view: &View<'_>, kind: Kind) -> u32 {
+    let pods = view.seen.pods.iter().filter(|pod| pod.slot.kind == kind && !pod.terminating);
+    pods.map(|pod| pod.slot.ordinal + 1).max().unwrap_or(0)
 }
 
 /// Without a record: a new ensemble, unless there is any sign of an old one.

@@ -103,3 +103,16 @@ fn founders_that_still_load_are_waited_for() {
     scene.answer(crate::scene::voter(1)).state = State::Loading;
     assert_eq!(scene.check(None).phase, Phase::Bootstrapping);
 }
+
+/// A StatefulSet that is gone while nobody answers: its pods may all be voters, however few are wished for.
+#[test]
+fn row_7_a_set_made_anew_has_a_place_for_every_pod() {
+    let mut scene = Scene::running(5, 2);
+    scene.seen.cluster.voters = 3;
+    scene.seen.cluster.observers = 0;
+    scene.seen.members.clear();
+    scene.seen.voters = None;
+    scene.seen.observers = None;
+    let plan = scene.plan();
+    assert_eq!((plan.voters_replicas, plan.observers_replicas), (Some(5), Some(2)));
+}

@@ -34,6 +34,7 @@ mod scale_down;
 mod scale_up;
 #[cfg(test)]
 mod scene;
+mod summary;
 mod view;
 
 pub use action::{Action, EvictReason, Phase, Plan, Removal};
@@ -42,6 +43,7 @@ pub use ids::{ConfigVersion, Epoch, Kind, Millis, ResourceVersion, Revision, Ser
 pub use observed::{
     Cluster, Config, Member, Observed, Pod, Record, Retention, Role, Rollout, State, StatefulSet, Status, Volume, Znode,
 };
+pub use summary::{Summary, summary};
 
 use conditions::Draft;
 use view::View;

@@ -19,7 +19,11 @@ pub(crate) fn restore_sizes(view: &View<'_>, draft: &mut Draft) -> Flow {
         return Flow::Continue;
     }
     for kind in [Kind::Voter, Kind::Observer] {
-        let size = view.size_for_members(kind);
+        let size = match view.committed {
+            // Nobody is there to say who is a member. Those who are wanted say so when they run; without a vote they harm nobody.
+            None if kind == Kind::Voter && draft.record.bootstrapped => view.seen.cluster.desired(kind),
+            _ => view.size_for_members(kind),
+        };
         if size > draft.replicas(kind).unwrap_or(0) {
             draft.grow(kind, size);
             draft.wait(format!("bring the pods of members back: {size} of them are needed"));

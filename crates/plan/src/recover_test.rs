@@ -102,3 +102,13 @@ fn an_old_configuration_makes_nothing_grow_while_others_are_silent() {
     scene.seen.voters.as_mut().unwrap().replicas = 3;
     scene.check(None);
 }
+
+/// Somebody scaled the StatefulSet to nothing: nobody is left to say how many there were.
+#[test]
+fn row_8_pods_come_back_when_all_were_taken_away() {
+    let mut scene = Scene::running(3, 0);
+    scene.seen.voters.as_mut().unwrap().replicas = 0;
+    scene.seen.pods.clear();
+    scene.seen.members.clear();
+    assert_eq!(scene.plan().voters_replicas, Some(3));
+}
