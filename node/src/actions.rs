@@ -16,7 +16,7 @@ use crate::metrics::histogram::Summary;
 use crate::metrics::instruments::Instruments;
 use crate::outbox::Attached;
 use crate::reconfig::Reconfig;
-use crate::shared::Shared;
+use crate::shared::{Configurations, Shared};
 use replica::{Action, CloseReason, HandOverOutcome, Input};
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -150,6 +150,12 @@ impl Hands {
     #[must_use]
     pub fn shared(&self) -> &Shared {
         &self.shared
+    }
+
+    /// The configurations that the core goes by; `None` for a standalone server.
+    #[must_use]
+    pub fn configurations(&self) -> Option<Configurations> {
+        self.peers.as_ref().map(|peers| peers.reconfig.configurations())
     }
 
     /// Bytes that wait for the disk.

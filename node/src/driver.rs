@@ -10,7 +10,10 @@ use crate::clients::Clients;
 use crate::clock;
 use crate::inbox::Internal;
 use crate::limits::{DISK_QUEUE_PAUSE, STATUS_PAUSE_MS, STATUS_SESSIONS_PER_MS, SWEEP_MAX};
+use crate::retire::{Refusal, Retire, Standing};
+use crate::settings;
 use crate::shared::ClientInput;
+use crate::volume::Volume;
 use replica::limits::INPUT_BATCH_MAX;
 use replica::{Action, Input, Now, Replica};
 use std::time::{Duration, Instant};
@@ -97,6 +100,8 @@ impl Driver {
             }
             self.batch(&mut internal, &mut clients);
         }
+        // What is left of it is looked at while the process goes on.
+        self.publish();
     }
 
     /// A disk that is full or slow holds back clients; everything else goes on.
@@ -183,9 +188,35 @@ impl Driver {
                 // Whoever asked may have given up waiting.
                 let _ = begun.send(outcome);
             }
+            Internal::Retire(order) => self.retire(order),
             Internal::Look(look) => (look.0)(&self.replica, &self.hands),
             Internal::Halt { code, message } => crate::exit::halt(code, &message),
         }
+    }
+
+    /// Stamps the volume and stops, if this server has left. It waits for the disk here: what it goes by cannot change meanwhile.
+    fn retire(&mut self, Retire { version, volume, answer }: Retire) {
+        let outcome = match volume.retired_at() {
+            Some(retired_at) => Ok(retired_at),
+            None if self.stopped => Err(Refusal::Stops),
+            None => self.stamp(version, &volume),
+        };
+        // Whoever asked may have given up waiting.
+        let _ = answer.send(outcome);
+    }
+
+    fn stamp(&mut self, version: i64, volume: &Volume) -> Result<i64, Refusal> {
+        let me = settings::own_sid(&self.hands.shared().config);
+        let leads = self.replica.status().leader == Some(me);
+        let standing = Standing { me, configurations: self.hands.configurations(), leads };
+        standing.may_retire(version)?;
+        volume.retire(version).map_err(Refusal::Stamp)?;
+        tracing::warn!(
+            version = format_args!("{version:#x}"),
+            "this server has left the ensemble for good: its volume is stamped, it stops, and its process waits to be ended"
+        );
+        self.step(Input::Shutdown);
+        Ok(version)
     }
 
     fn take_client(&mut self, item: ClientInput) {
@@ -243,13 +274,17 @@ impl Driver {
         let now = clock::mono();
         if now.since(self.published) >= self.status_pause_ms {
             self.published = now;
-            self.stale = false;
-            let status = self.replica.status();
-            let sessions: usize = status.session_buckets.iter().map(|(_, sessions)| sessions.len()).sum();
-            self.status_pause_ms = STATUS_PAUSE_MS + (sessions / STATUS_SESSIONS_PER_MS) as i64;
-            self.hands.shared().publish(status);
+            self.publish();
         } else {
             self.stale = true;
         }
+    }
+
+    fn publish(&mut self) {
+        self.stale = false;
+        let status = self.replica.status();
+        let sessions: usize = status.session_buckets.iter().map(|(_, sessions)| sessions.len()).sum();
+        self.status_pause_ms = STATUS_PAUSE_MS + (sessions / STATUS_SESSIONS_PER_MS) as i64;
+        self.hands.shared().publish(status, self.hands.configurations().unwrap_or_default());
     }
 }

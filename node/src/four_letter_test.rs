@@ -1,5 +1,6 @@
 use super::*;
 use crate::config::{Config, Overrides};
+use crate::shared::Configurations;
 use parking_lot::RwLock;
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -24,7 +25,10 @@ fn shared_with(whitelist: &str, more: &str) -> (tempfile::TempDir, Shared) {
 
 fn serving(whitelist: &str) -> (tempfile::TempDir, Shared) {
     let (dir, shared) = shared(whitelist);
-    shared.publish(replica::Status { mode: "standalone", serving: true, ..replica::Status::default() });
+    shared.publish(
+        replica::Status { mode: "standalone", serving: true, ..replica::Status::default() },
+        Configurations::default(),
+    );
     shared.serving.store(true, Relaxed);
     (dir, shared)
 }
@@ -74,7 +78,7 @@ fn a_server_that_serves_answers_every_word() {
 }
 
 fn is_in_mode(shared: &Shared, mode: &'static str) {
-    shared.publish(replica::Status { mode, serving: true, ..replica::Status::default() });
+    shared.publish(replica::Status { mode, serving: true, ..replica::Status::default() }, Configurations::default());
 }
 
 #[test]

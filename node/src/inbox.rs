@@ -2,6 +2,7 @@
 
 use crate::actions::Hands;
 use crate::link::Link;
+use crate::retire::Retire;
 use replica::{HandOverOutcome, Input, Replica};
 use std::fmt;
 use std::sync::Arc;
@@ -69,6 +70,8 @@ pub enum Internal {
         /// Told when it is durable and served.
         done: oneshot::Sender<()>,
     },
+    /// An operator says that this server has left for good.
+    Retire(Retire),
     /// Somebody wants to see what only the core and the driver know.
     Look(Look),
     /// Something happened after which the process cannot go on.

@@ -55,6 +55,15 @@ pub const HTTP_BIND_PAUSE: Duration = Duration::from_secs(5);
 pub const METRICS_CONNECTION_LIFE: Duration = Duration::from_secs(120);
 /// How long a connection to the admin server may last: long enough for a snapshot.
 pub const ADMIN_CONNECTION_LIFE: Duration = Duration::from_secs(600);
+/// The longest wait for a change of what a server shows of itself, ms.
+pub const STATUS_WAIT_MS_MAX: u64 = 30_000;
+/// Requests that wait for such a change at one time; more are answered at once. Whoever probes the server must find a place
+/// beside them.
+pub const STATUS_WAITERS_MAX: usize = 16;
+/// The longest pause between two looks for such a change: not all of it is published.
+pub const STATUS_LOOK_EVERY: Duration = Duration::from_millis(50);
+/// How old the figures of the volume are at most.
+pub const VOLUME_LOOK_EVERY: Duration = Duration::from_secs(2);
 /// Bytes of a file that are read at once for an answer over HTTP.
 pub const FILE_BODY_CHUNK_BYTES: usize = 128 << 10;
 /// The longest snapshot that is restored, unpacked, where memory has no limit; where it has one, a part of what is left of it.
@@ -116,4 +125,6 @@ pub const STOP_MAX: Duration = Duration::from_millis(1950);
 /// Pause between two looks at whether the last clients were served.
 pub const STOP_POLL: Duration = Duration::from_millis(10);
 
+const _: () = assert!(STATUS_WAITERS_MAX * 2 <= HTTP_CONNECTIONS_MAX);
+const _: () = assert!(STATUS_WAIT_MS_MAX < ADMIN_CONNECTION_LIFE.as_millis() as u64);
 const _: () = assert!(STOP_PATIENCE.as_millis() < STOP_MAX.as_millis() && STOP_MAX.as_millis() < 2000);

@@ -4,7 +4,7 @@ use crate::actions::{Hands, PeerPorts, Peers, Sink, shared_clients};
 use crate::admin::state::{Node, Running};
 use crate::cgroup::Cgroups;
 use crate::client_port::ClientPort;
-use crate::config::{Config, Mode};
+use crate::config::{Config, Listen, Mode};
 use crate::disk::{Disk, DiskQueue, Job};
 use crate::driver::Driver;
 use crate::election_conn::{ElectionEvent, ElectionNet, ElectionNetError};
@@ -21,15 +21,18 @@ use crate::recovery::{LoadProgress, Recovered, Recovery};
 use crate::resolve::Resolver;
 use crate::shared::{DiskStats, Shared};
 use crate::snapshots::Snapshots;
-use crate::{admin, clock, epochs, founding, memory, metrics, settings, volume};
+use crate::volume::{self, Volume};
+use crate::{admin, clock, epochs, founding, holdings, memory, metrics, settings};
 use parking_lot::RwLock;
 use replica::limits::{CLIENT_INPUTS_MAX, INTERNAL_INPUTS_MAX};
 use replica::{Input, Replica, SharedTree};
 use std::io;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use store::{DataDirs, DirLock, Origin, RealFs, TxnLog};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
 use wire::{ServerId, Zxid};
 
 /// Runs a server until it is told to stop.
@@ -64,7 +67,7 @@ async fn serve(mut config: Config, cgroups: Cgroups, started: Instant) -> Result
     let signals = |error: io::Error| Fatal::new(exit::UNEXPECTED, format!("listen for signals: {error}"));
     let stop_order = StopOrder::listen().map_err(signals)?;
     init::reap_orphans_if_first().map_err(signals)?;
-    let (dirs, _lock) = take_volume(&mut config)?;
+    let (dirs, volume, _lock) = take_volume(&mut config)?;
     let config = Arc::new(config);
     let kernels_limit = cgroups.memory_limit_bytes();
     let gauge = Gauge::new(cgroups, config.settings.memory_growth_limit);
@@ -72,7 +75,7 @@ async fn serve(mut config: Config, cgroups: Cgroups, started: Instant) -> Result
     let recovery = recovery(&config, &bounds);
     let progress = Arc::new(LoadProgress::default());
     // Whoever restarts processes must see that this one is alive, however long it reads its data directory.
-    let node = Node::new(config.clone(), progress.clone(), started);
+    let node = Node::new(config.clone(), volume, progress.clone(), started);
     admin::start(&node);
     metrics::start(&config, node.clone(), admin::pages::pages_beside_metrics(node.clone()));
     let recovered = recovery.run_watched(clock::wall(), &progress).map_err(unusable)?;
@@ -90,6 +93,9 @@ async fn serve(mut config: Config, cgroups: Cgroups, started: Instant) -> Result
     shared.bounds = bounds;
     shared.instruments.disk.note_recovery(recovery_ms, found.entries);
     let shared = Arc::new(shared);
+    if holdings::are_data(config.mode, found.last, epochs) {
+        shared.note_data();
+    }
 
     let (disk, snapshots) = start_disk(&shared, &recovery, &internal, epochs, found.last)?;
     if config.mode == Mode::Standalone && found.entries > 0 {
@@ -97,9 +103,8 @@ async fn serve(mut config: Config, cgroups: Cgroups, started: Instant) -> Result
         disk.send(Job::BackgroundSnapshot);
     }
     let resolver = Resolver::new(settings::resolver(&config));
-    let peers = peers(&config, &recovery, &tree, &internal, &resolver).await?;
     let (client_place, client_places) = watch::channel(config.client_listen());
-    let peers = peers.map(|ports| Peers { ports, reconfig: Reconfig::new(config.clone(), client_place) });
+    let peers = peers(&config, &recovery, &tree, &internal, &resolver, client_place).await?;
     let client_port = ClientPort::open(&config, resolver).await?;
     let core = replica::Recovered {
         last_zxid: found.last,
@@ -120,16 +125,66 @@ async fn serve(mut config: Config, cgroups: Cgroups, started: Instant) -> Result
     let stopped = spawn_driver(Driver::new(replica, hands, internal_inputs, client_inputs, tick))?;
     node.runs(Running { shared: shared.clone(), internal: internal.clone(), snapshots });
     let accepting = tokio::spawn(client_port.serve(shared.clone(), internal.clone(), client_places));
-    let signal = stop_order.given().await;
-    let stopping = Instant::now();
-    tracing::info!("stop on {signal}");
-    node.drain();
-    if internal.send(Internal::Input(Input::Shutdown)).await.is_err() {
-        tracing::debug!("the driver had stopped already");
-    }
-    accepting.abort();
-    stop(stopped, &disk, &shared, stopping).await;
+    Serving { node, shared, internal, disk, accepting, stopped }.until_told(stop_order).await;
     Ok(())
+}
+
+/// A server that serves.
+struct Serving {
+    node: Arc<Node>,
+    shared: Arc<Shared>,
+    internal: mpsc::Sender<Internal>,
+    disk: DiskQueue,
+    accepting: JoinHandle<()>,
+    /// Whether the core has stopped.
+    stopped: watch::Receiver<bool>,
+}
+
+impl Serving {
+    /// Waits for the order to stop, and carries it out.
+    async fn until_told(mut self, order: StopOrder) {
+        let mut order = pin!(order.given());
+        let signal = tokio::select! {
+            signal = &mut order => Some(signal),
+            // Without an order the core stops when it is retired. If its thread is lost, `/livez` tells.
+            Ok(_) = self.stopped.wait_for(|stopped| *stopped) => None,
+        };
+        let Some(signal) = signal else { return self.park(order).await };
+        let stopping = Instant::now();
+        tracing::info!("stop on {signal}");
+        self.node.drain();
+        if self.internal.send(Internal::Input(Input::Shutdown)).await.is_err() {
+            tracing::debug!("the driver had stopped already");
+        }
+        self.accepting.abort();
+        stop(self.stopped, &self.disk, &self.shared, stopping).await;
+    }
+
+    /// Ends everything but the process, which can be asked what has become of its server until it is told to stop.
+    async fn park(self, mut order: Pin<&mut impl Future<Output = &'static str>>) {
+        self.accepting.abort();
+        let (done, synced) = std::sync::mpsc::channel();
+        self.disk.send(Job::Stop(done));
+        // A full disk may take for ever; the stamp is on it.
+        let mut flushed = tokio::task::spawn_blocking(move || synced.recv().is_ok());
+        let told = tokio::select! {
+            _ = &mut flushed => None,
+            signal = &mut order => Some(signal),
+        };
+        let signal = match told {
+            Some(signal) => {
+                let is_late = tokio::time::timeout(STOP_PATIENCE, flushed).await.is_err();
+                tracing::debug!(is_late, "what was to be written when the order came");
+                signal
+            }
+            None => {
+                tracing::info!("retired: this server has stopped, its process waits to be ended");
+                order.await
+            }
+        };
+        self.node.drain();
+        tracing::info!("end on {signal}");
+    }
 }
 
 /// Starts the thread that writes, and the one that deletes what is old.
@@ -162,14 +217,15 @@ fn start_disk(
 }
 
 /// Takes the data directories for this process and this server, whatever they were used for before.
-fn take_volume(config: &mut Config) -> Result<(DataDirs, DirLock), Fatal> {
+fn take_volume(config: &mut Config) -> Result<(DataDirs, Volume, DirLock), Fatal> {
     let (dirs, autocreate) = settings::dirs(config);
     let lock = store::open_dirs(&RealFs, &dirs, autocreate).map_err(unusable)?;
-    volume::admit(config, &dirs)?;
+    let stamp = volume::admit(config, &dirs)?;
+    let volume = Volume::new(&dirs, stamp, holdings::are_on_volume(config.mode, &dirs));
     founding::apply(config)?;
     store_myid(config)?;
     go_by_kept_list(config);
-    Ok((dirs, lock))
+    Ok((dirs, volume, lock))
 }
 
 /// Where the ensemble may change while it runs, the last list that this server kept counts, if it is later than the configured
@@ -246,14 +302,15 @@ fn report(recovered: &Recovered, started: Instant) {
     }
 }
 
-/// Opens the ports between servers.
+/// Opens the ports between servers. `client` is told when clients are to connect elsewhere.
 async fn peers(
-    config: &Config,
+    config: &Arc<Config>,
     recovery: &Recovery,
     tree: &SharedTree,
     internal: &mpsc::Sender<Internal>,
     resolver: &Resolver,
-) -> Result<Option<PeerPorts>, Fatal> {
+    client: watch::Sender<Listen>,
+) -> Result<Option<Peers>, Fatal> {
     if config.mode == Mode::Standalone {
         return Ok(None);
     }
@@ -267,7 +324,8 @@ async fn peers(
             ElectionNetError::NoOwnAddress { .. } => Fatal::new(exit::INVALID_INVOCATION, error.to_string()),
         })?;
     let links = LinkNet::new(settings::links(config, recovery, resolver), tree.clone(), internal.clone());
-    Ok(Some(PeerPorts { election, links }))
+    let reconfig = Reconfig::new(config.clone(), replica::config_in(&tree.read()), client);
+    Ok(Some(Peers { ports: PeerPorts { election, links }, reconfig }))
 }
 
 fn on_election_event(internal: &mpsc::Sender<Internal>, me: ServerId, event: ElectionEvent) {
@@ -289,26 +347,27 @@ fn on_election_event(internal: &mpsc::Sender<Internal>, me: ServerId, event: Ele
     }
 }
 
-/// Starts the driver's thread; the receiver yields when the core has stopped.
-fn spawn_driver(driver: Driver) -> Result<oneshot::Receiver<()>, Fatal> {
+/// Starts the driver's thread; the receiver tells whether the core has stopped.
+fn spawn_driver(driver: Driver) -> Result<watch::Receiver<bool>, Fatal> {
     let fatal = |error: io::Error| Fatal::new(exit::UNEXPECTED, format!("start the driver: {error}"));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(fatal)?;
-    let (done, stopped) = oneshot::channel();
+    let (done, stopped) = watch::channel(false);
     std::thread::Builder::new()
         .name("driver".to_owned())
         .spawn(move || {
             runtime.block_on(driver.run());
             // Nobody waits where the start failed meanwhile.
-            let _ = done.send(());
+            let _ = done.send(true);
         })
         .map_err(fatal)?;
     Ok(stopped)
 }
 
 /// Waits for the core, the disk and the last bytes to the clients, but not for ever.
-async fn stop(stopped: oneshot::Receiver<()>, disk: &DiskQueue, shared: &Shared, since: Instant) {
+async fn stop(mut stopped: watch::Receiver<bool>, disk: &DiskQueue, shared: &Shared, since: Instant) {
     let left = || STOP_PATIENCE.saturating_sub(since.elapsed());
-    let core = tokio::time::timeout(left(), stopped).await.is_ok();
+    let core = tokio::time::timeout(left(), stopped.wait_for(|stopped| *stopped)).await;
+    let core = core.is_ok_and(|core| core.is_ok());
     let (done, synced) = std::sync::mpsc::channel();
     disk.send(Job::Stop(done));
     while !shared.registry.is_empty() && left() > STOP_PATIENCE / 2 {

@@ -6,14 +6,14 @@ use crate::config::Config;
 use crate::connection::{Conn, Latency, Registry};
 use crate::memory::{Bounds, MemoryStats};
 use crate::metrics::instruments::Instruments;
-use crate::settings;
+use crate::{holdings, settings};
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 use replica::{Identities, SharedTree, Status};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tree::ConnId;
 use tree::acl::AuthSettings;
 use wire::client::{ConnectRequest, RequestHeader};
@@ -126,6 +126,26 @@ pub struct DiskThread {
     pub has_ended: AtomicBool,
 }
 
+/// What the driver publishes, taken between two inputs, so that its parts agree.
+#[derive(Debug, Clone, Default)]
+pub struct Published {
+    /// The core's status.
+    pub status: Arc<Status>,
+    /// The configurations that the core goes by.
+    pub configurations: Configurations,
+    /// Whether this server's volume holds what an ensemble has given it; see [`crate::holdings`].
+    pub holds_data: bool,
+}
+
+/// The configurations that a server knows. A standalone server has empty ones.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Configurations {
+    /// The one that it goes by: the last that it knows to be committed, or, of version 0, the list that it was given.
+    pub committed: Arc<Membership>,
+    /// A later one, which was proposed and is not committed as far as this server knows.
+    pub pending: Option<Arc<Membership>>,
+}
+
 /// Everything shared.
 #[derive(Debug)]
 pub struct Shared {
@@ -161,10 +181,12 @@ pub struct Shared {
     pub request_bytes: AtomicUsize,
     /// The ensemble as it is now; the configuration says how it was at the start.
     membership: RwLock<Arc<Membership>>,
-    status: Mutex<Arc<Status>>,
+    published: Mutex<Published>,
     last_zxid: AtomicI64,
     /// When the core's status was last published, monotonic ms.
-    published: AtomicI64,
+    published_at: AtomicI64,
+    /// Told at every publication; one waits at most.
+    pub publication: Notify,
 }
 
 impl Shared {
@@ -172,6 +194,8 @@ impl Shared {
     #[must_use]
     pub fn new(config: Arc<Config>, tree: SharedTree, clients: mpsc::Sender<ClientInput>) -> Shared {
         let disk: Arc<DiskStats> = Arc::default();
+        let membership = Arc::new(config.membership.clone());
+        let configurations = Configurations { committed: membership.clone(), pending: None };
         Shared {
             tree,
             serving: AtomicBool::new(false),
@@ -184,14 +208,15 @@ impl Shared {
             clients,
             auth: settings::auth(&config),
             skip_acl: config.settings.skip_acl,
-            membership: RwLock::new(Arc::new(config.membership.clone())),
+            membership: RwLock::new(membership),
             config,
             bounds: Bounds::default(),
             memory: MemoryStats::default(),
             request_bytes: AtomicUsize::new(0),
-            status: Mutex::default(),
+            published: Mutex::new(Published { configurations, ..Published::default() }),
             last_zxid: AtomicI64::new(0),
-            published: AtomicI64::new(clock::mono().0),
+            published_at: AtomicI64::new(clock::mono().0),
+            publication: Notify::new(),
         }
     }
 
@@ -202,20 +227,37 @@ impl Shared {
     }
 
     /// The ensemble has changed.
-    pub fn set_membership(&self, membership: Membership) {
-        *self.membership.write() = Arc::new(membership);
+    pub fn set_membership(&self, membership: Arc<Membership>) {
+        *self.membership.write() = membership;
     }
 
     /// The last published copy of the core's status.
     #[must_use]
     pub fn status(&self) -> Arc<Status> {
-        self.status.lock().clone()
+        self.published.lock().status.clone()
+    }
+
+    /// All that was published last.
+    #[must_use]
+    pub fn published(&self) -> Published {
+        self.published.lock().clone()
+    }
+
+    /// This server has found its volume to hold an ensemble's data. Never taken back: what it is given later replaces it.
+    pub fn note_data(&self) {
+        self.published.lock().holds_data = true;
     }
 
     /// Whether this server leads and, as `leaderServes=no` has it, takes no clients for that reason.
     #[must_use]
     pub fn leads_without_clients(&self) -> bool {
-        !self.config.settings.leader_serves && self.status().mode == "leader"
+        self.is_leader_without_clients(&self.status())
+    }
+
+    /// Whether the server that published this does so.
+    #[must_use]
+    pub fn is_leader_without_clients(&self, status: &Status) -> bool {
+        !self.config.settings.leader_serves && status.mode == "leader"
     }
 
     /// The last applied zxid as last published.
@@ -242,13 +284,25 @@ impl Shared {
     /// to do several times a second.
     #[must_use]
     pub fn published_ms_ago(&self) -> i64 {
-        clock::mono().0 - self.published.load(Relaxed)
+        clock::mono().0 - self.published_at.load(Relaxed)
     }
 
-    /// Publishes a copy of the core's status.
-    pub fn publish(&self, status: Status) {
+    /// As if the last publication were so much older, ms.
+    #[cfg(test)]
+    pub fn note_published_before(&self, ms: i64) {
+        self.published_at.fetch_sub(ms, Relaxed);
+    }
+
+    /// Publishes a copy of the core's status, and the configurations of the same moment.
+    pub fn publish(&self, status: Status, configurations: Configurations) {
         self.last_zxid.store(status.last_zxid.0, Relaxed);
-        self.published.store(clock::mono().0, Relaxed);
-        *self.status.lock() = Arc::new(status);
+        self.published_at.store(clock::mono().0, Relaxed);
+        let is_given_data = holdings::is_given_data(&status);
+        let status = Arc::new(status);
+        let mut published = self.published.lock();
+        let holds_data = published.holds_data || is_given_data;
+        *published = Published { status, configurations, holds_data };
+        drop(published);
+        self.publication.notify_one();
     }
 }

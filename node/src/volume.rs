@@ -9,6 +9,7 @@ use crate::config::{Config, Mode, VolumePolicy};
 use crate::durable;
 use crate::exit::{self, Fatal};
 use crate::settings;
+use parking_lot::Mutex;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -37,6 +38,48 @@ pub struct Stamp {
     pub incarnation: i64,
     /// The version of the configuration from which on the server was no member any more.
     pub retired_at: Option<i64>,
+}
+
+/// The volume of a running server.
+#[derive(Debug)]
+pub struct Volume {
+    data_dir: PathBuf,
+    stamp: Mutex<Stamp>,
+    /// Whether it held data before they were read; see [`crate::holdings`].
+    pub held_data: bool,
+}
+
+impl Volume {
+    /// The volume of these directories, with the stamp that [`admit`] has left there.
+    #[must_use]
+    pub fn new(dirs: &DataDirs, stamp: Stamp, held_data: bool) -> Volume {
+        Volume { data_dir: dirs.data_dir.clone(), stamp: Mutex::new(stamp), held_data }
+    }
+
+    /// Its stamp.
+    #[must_use]
+    pub fn stamp(&self) -> Stamp {
+        self.stamp.lock().clone()
+    }
+
+    /// The version of the configuration at which its server was retired while it ran.
+    #[must_use]
+    pub fn retired_at(&self) -> Option<i64> {
+        self.stamp.lock().retired_at
+    }
+
+    /// Stamps the volume as that of a server that left for good, by the configuration of this version; durable when this returns.
+    /// For the driver alone: nobody else changes the stamp.
+    ///
+    /// # Errors
+    /// When the stamp cannot be written; then the earlier one holds.
+    pub fn retire(&self, version: i64) -> io::Result<()> {
+        let retired = Stamp { retired_at: Some(version), ..self.stamp() };
+        // Not while the stamp is locked: probes look at it, and must not wait for the disk.
+        retired.write(&self.data_dir)?;
+        *self.stamp.lock() = retired;
+        Ok(())
+    }
 }
 
 /// Why a volume is not gone on with.
@@ -155,11 +198,11 @@ fn wanted(config: &Config) -> Stamp {
 }
 
 /// Compares the stamp with the server that wants to start, moves foreign data aside where that is wanted, and stamps the volume.
-/// The directories are there and locked.
+/// The directories are there and locked. Answers the stamp that the volume has then.
 ///
 /// # Errors
 /// When this server must not use the volume, with what to do.
-pub fn admit(config: &Config, dirs: &DataDirs) -> Result<(), Fatal> {
+pub fn admit(config: &Config, dirs: &DataDirs) -> Result<Stamp, Fatal> {
     let (path, wanted) = (dirs.data_dir.join(STAMP), wanted(config));
     let found = Stamp::read(&dirs.data_dir).map_err(|error| {
         let hint = "hint: see whose data this is, then correct or remove the stamp";
@@ -184,7 +227,7 @@ pub fn admit(config: &Config, dirs: &DataDirs) -> Result<(), Fatal> {
         let failed = |error| Fatal::new(exit::DATA_DIR, format!("write {}: {error}", path.display()));
         stamp.write(&dirs.data_dir).map_err(failed)?;
     }
-    Ok(())
+    Ok(stamp)
 }
 
 /// Refuses, or moves the data aside.

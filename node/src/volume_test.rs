@@ -21,6 +21,20 @@ fn a_stamp_is_read_as_it_was_written() {
 }
 
 #[test]
+fn a_volume_is_retired_on_disk_or_not_at_all() {
+    let dir = tempfile::tempdir().unwrap();
+    let dirs = DataDirs::single(dir.path());
+    let volume = Volume::new(&dirs, stamp("a", 3, 1, None), true);
+    let in_the_way = dir.path().join(format!("{STAMP}.tmp"));
+    fs::create_dir(&in_the_way).unwrap();
+    assert!(volume.retire(7).is_err());
+    assert_eq!((volume.retired_at(), Stamp::read(dir.path()).unwrap()), (None, None));
+    fs::remove_dir(&in_the_way).unwrap();
+    volume.retire(7).unwrap();
+    assert_eq!((volume.retired_at(), Stamp::read(dir.path()).unwrap()), (Some(7), Some(stamp("a", 3, 1, Some(7)))));
+}
+
+#[test]
 fn what_speaks_against_a_volume() {
     let check = |found: Stamp, wanted: Stamp, expected: Option<Objection>| {
         assert_eq!(found.objection(&wanted), expected, "{found:?} for {wanted:?}");

@@ -8,8 +8,8 @@ use std::io::Read;
 use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 use support::{
-    Admin, Body, Client, ENSEMBLE_OF_ONE, Server, create, create_ephemeral, delete, free_port, loopback, program,
-    wait_for,
+    Admin, Body, Client, ENSEMBLE_OF_ONE, Server, create, create_ephemeral, delete, free_port, loopback, outer_address,
+    program, wait_for,
 };
 
 /// `super:secret` for the key of the super user.
@@ -151,6 +151,35 @@ fn nobody_gives_orders_where_that_is_switched_off() {
         let answer = admin.ask("POST", "/commands/srst", head, "");
         assert_eq!((answer.status, &answer.json()["error"]), (403, &json!("commands are switched off")));
     }
+}
+
+/// An operator in another pod knows the super user's password and nothing else; `/` is as open as in a new ensemble.
+#[test]
+fn the_super_user_gives_orders_from_another_machine() {
+    let admin = Admin::start(&format!("admin.serverAddress=0.0.0.0\n{ENSEMBLE_OF_ONE}{SUPER}"));
+    let there = (outer_address(), admin.port).into();
+    let ask = |method: &str, path: &str, proof: &str| {
+        let head = if proof.is_empty() { String::new() } else { format!("Authorization: digest {proof}\r\n") };
+        let answer = wait_for("the admin port", || http::send(there, method, path, &head, b""));
+        (answer.status, answer.json())
+    };
+    let version = "0x100000000";
+    for (method, path, status, said) in [
+        // Nobody is there to lead in its place, which is another matter.
+        ("POST", "/commands/hand_over?to=2".to_owned(), 409, "\"outcome\":\"refused\""),
+        ("POST", "/commands/stat_reset".to_owned(), 200, "\"error\":null"),
+        ("GET", "/commands/snapshot?streaming=false".to_owned(), 200, "\"command\":\"snapshot\""),
+        ("POST", format!("/v1/retire?configVersion={version}"), 409, "\"error\":"),
+    ] {
+        assert_eq!(ask(method, &path, "").0, 401, "{path}");
+        for (wrong, status) in [("super:wrong", 403), ("bob:secret", 403)] {
+            assert_eq!(ask(method, &path, wrong).0, status, "{path} {wrong}");
+        }
+        let (found, answer) = ask(method, &path, "super:secret");
+        assert!(found == status && answer.to_string().contains(said), "{path}: {found} {answer}");
+    }
+    let status = wait_for("the admin port", || http::send(there, "GET", "/v1/status", "", b""));
+    assert_eq!((status.status, &status.json()["state"]), (200, &json!("leading")), "this is for everybody");
 }
 
 /// From this machine no proof is needed; one that is wrong is refused all the same.

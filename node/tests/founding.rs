@@ -38,3 +38,13 @@ fn an_ensemble_is_not_founded_again_by_an_empty_disk() {
     server.restart();
     assert_eq!(server.client().call(get(1, "/kept", false)).error, -101);
 }
+
+/// The first configuration takes the server list out of `zoo.cfg`, but not `clientPort`, unless the own line has the port, too.
+#[test]
+fn a_server_that_may_change_starts_again_with_the_client_port_of_its_file() {
+    let mut server = Server::start(&format!("reconfigEnabled=true\n{ENSEMBLE_OF_ONE}"));
+    assert_eq!(server.stop().0, Some(0));
+    let kept = std::fs::read_to_string(server.dir.path().join("zoo.cfg")).expect("zoo.cfg");
+    assert!(kept.contains("dynamicConfigFile=") && !kept.contains("server.1="), "{kept}");
+    server.restart();
+}

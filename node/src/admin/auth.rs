@@ -9,6 +9,7 @@ use super::call::Reply;
 use super::state::{Node, Running};
 use super::table::Access;
 use crate::config::CommandsFrom;
+use crate::settings;
 use axum::http::{HeaderMap, StatusCode, header};
 use std::net::IpAddr;
 use tree::acl::{self, AuthSettings};
@@ -46,7 +47,7 @@ pub fn admit(
             // On a new `/`, which is open to the world, Apache takes these from everybody who sends any such header: all data of
             // the server, or another database in their place. From this machine that is as good as the data directory.
             let is_here = caller.to_canonical().is_loopback();
-            prove(given.as_bytes(), running, caller, if is_here { Grants::Any } else { Grants::ByName })
+            prove(given.as_bytes(), node, running, caller, if is_here { Grants::Any } else { Grants::ByName })
         }
     }
 }
@@ -73,7 +74,7 @@ fn admit_at_all(node: &Node, headers: &HeaderMap) -> Result<(), Reply> {
 fn admit_operator(node: &Node, running: Option<&Running>, caller: IpAddr, headers: &HeaderMap) -> Result<(), Reply> {
     admit_at_all(node, headers)?;
     if let Some(given) = headers.get(header::AUTHORIZATION) {
-        return prove(given.as_bytes(), running, caller, Grants::ByName);
+        return prove(given.as_bytes(), node, running, caller, Grants::ByName);
     }
     let names = || node.config.membership.servers.values().flat_map(|spec| &spec.addresses);
     match node.commands_from() {
@@ -130,14 +131,16 @@ enum Grants {
     ByName,
 }
 
-/// What Apache does with the header of a command that asks for one.
-fn prove(given: &[u8], running: Option<&Running>, caller: IpAddr, grants: Grants) -> Result<(), Reply> {
-    let Some(running) = running else {
+/// What Apache does with the header of a command that asks for one. The super user is known before there is a tree to look at.
+fn prove(given: &[u8], node: &Node, running: Option<&Running>, caller: IpAddr, grants: Grants) -> Result<(), Reply> {
+    let Some(identities) = identities(given, caller, &settings::auth(&node.config)) else {
+        tracing::warn!(%caller, "a command came with a proof of identity that is none");
         return Err(refused(StatusCode::UNAUTHORIZED, NOT_AUTHENTICATED));
     };
-    let shared = &running.shared;
-    let Some(identities) = identities(given, caller, &shared.auth) else {
-        tracing::warn!(%caller, "a command came with a proof of identity that is none");
+    if is_super(&identities) {
+        return Ok(());
+    }
+    let Some(Running { shared, .. }) = running else {
         return Err(refused(StatusCode::UNAUTHORIZED, NOT_AUTHENTICATED));
     };
     let tree = shared.tree.read();
@@ -164,7 +167,7 @@ fn identities(given: &[u8], caller: IpAddr, settings: &AuthSettings) -> Option<V
 
 /// Whether these identities have every permission. Each of them may come from another entry.
 fn has_all(acl: Option<&[Acl]>, identities: &[Id], grants: Grants) -> bool {
-    if identities.iter().any(|id| id.scheme == "super") {
+    if is_super(identities) {
         return true;
     }
     let named: Vec<Acl> = acl.unwrap_or_default().iter().filter(|entry| entry.id.scheme != "world").cloned().collect();
@@ -174,6 +177,10 @@ fn has_all(acl: Option<&[Acl]>, identities: &[Id], grants: Grants) -> bool {
         Grants::ByName => Some(&named[..]),
     };
     EVERY.iter().all(|wanted| acl::is_allowed(acl, *wanted, identities))
+}
+
+fn is_super(identities: &[Id]) -> bool {
+    identities.iter().any(|id| id.scheme == "super")
 }
 
 /// Every permission by itself.
@@ -282,6 +289,12 @@ mod tests {
             assert_eq!(status(caller, Some("ip")), 403, "{elsewhere}");
             assert_eq!(status(caller, Some("Basic x")), 401, "{elsewhere}");
             assert_eq!(status(caller, Some("digest super:secret")), 200, "{elsewhere}");
+        }
+        // Also while the data directory, and with it every ACL, is read.
+        let mut headers = HeaderMap::new();
+        headers.insert(header::AUTHORIZATION, HeaderValue::from_static("digest super:secret"));
+        for access in [Access::Operators, Access::AllOnRoot] {
+            assert!(admit(access, &node, None, ELSEWHERE, &headers).is_ok(), "{access:?}");
         }
         let open = testing::node("admin.commandsFrom=any");
         assert!(admit(Access::Operators, &open, None, ELSEWHERE, &HeaderMap::new()).is_ok());

@@ -62,6 +62,24 @@ impl Query {
     }
 }
 
+impl Query {
+    /// Whether it has these parameters at most, each once at most.
+    ///
+    /// # Errors
+    /// What is there besides.
+    pub fn at_most(&self, names: &[&str]) -> Result<(), String> {
+        for (at, (name, _)) in self.0.iter().enumerate() {
+            if !names.contains(&name.as_str()) {
+                return Err(format!("unknown parameter {:?}: expected {}", start_of(name), names.join(", ")));
+            }
+            if self.0[..at].iter().any(|(other, _)| other == name) {
+                return Err(format!("{name} is there twice: expected it once"));
+            }
+        }
+        Ok(())
+    }
+}
+
 /// What a plus sign is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Plus {

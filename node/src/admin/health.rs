@@ -15,6 +15,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use replica::Status;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -30,7 +31,7 @@ const DISK_GONE: &str = "ended";
 /// Why the answer is no.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reason {
-    /// What was looked at: `core`, `disk`, `loading`, `leader`, `sync`, `draining`.
+    /// What was looked at: `core`, `disk`, `loading`, `leader`, `sync`, `draining`, `retired`.
     pub check: &'static str,
     /// What was found.
     pub reason: String,
@@ -47,6 +48,12 @@ pub struct Health {
 }
 
 impl Health {
+    /// The first reason, where the answer is no.
+    #[must_use]
+    pub fn first_reason(&self) -> Option<&str> {
+        self.reasons.first().map(|reason| reason.reason.as_str())
+    }
+
     /// One line: nothing where the answer is yes.
     ///
     /// # Errors
@@ -115,6 +122,11 @@ pub fn live(node: &Node) -> Health {
         health.details.push(("phase".to_owned(), "loading".into()));
         return health;
     };
+    if node.volume.retired_at().is_some() {
+        // Its core and its disk have ended, as they should.
+        health.details.push(("phase".to_owned(), "retired".into()));
+        return health;
+    }
     let silent_ms = running.shared.published_ms_ago();
     if silent_ms > CORE_SILENT_MS_MAX {
         health.reasons.push(stuck(silent_ms));
@@ -160,8 +172,38 @@ fn disk(running: &Running) -> (&'static str, i64) {
 /// can only be read is not ready: it turns away whoever has not asked for that.
 #[must_use]
 pub fn ready(node: &Node) -> Health {
+    let running = node.running();
+    let published = running.as_ref().map(|running| running.shared.published());
+    let seen = running.as_ref().zip(published.as_ref()).map(|(running, published)| Seen {
+        running,
+        status: &published.status,
+        serves: running.shared.serving.load(Relaxed),
+    });
+    ready_as_seen(node, seen)
+}
+
+/// A server that has read its data directory, at one moment.
+#[derive(Debug, Clone, Copy)]
+pub struct Seen<'a> {
+    /// The server.
+    pub running: &'a Running,
+    /// Its status.
+    pub status: &'a Status,
+    /// Whether clients are served.
+    pub serves: bool,
+}
+
+/// The same of a server as it was seen; `None` while it loads.
+#[must_use]
+pub fn ready_as_seen(node: &Node, seen: Option<Seen<'_>>) -> Health {
     let mut reasons = Vec::new();
     let mut details = Vec::new();
+    let retired_at = node.volume.retired_at();
+    reasons.extend(retired_at.map(|version| Reason {
+        check: "retired",
+        reason: format!("this server has left the ensemble for good, by configuration {version:#x}"),
+        hint: "end it; started again with volume.retired=setAside it begins anew, without data",
+    }));
     if node.is_draining() {
         reasons.push(Reason {
             check: "draining",
@@ -169,16 +211,17 @@ pub fn ready(node: &Node) -> Health {
             hint: "clients move to the others by themselves",
         });
     }
-    match node.running() {
+    match seen.filter(|_| retired_at.is_none()) {
+        None if retired_at.is_some() => {}
         None => reasons.push(loading()),
-        Some(running) => {
+        Some(seen) => {
+            let Seen { running, status, .. } = seen;
             let silent_ms = running.shared.published_ms_ago();
             if silent_ms > CORE_SILENT_MS_MAX {
                 reasons.push(stuck(silent_ms));
             } else {
-                reasons.extend(not_serving(&running));
+                reasons.extend(not_serving(seen));
             }
-            let status = running.shared.status();
             details.push(("mode".to_owned(), status.mode.into()));
             details.push(("leader".to_owned(), status.leader.map(|sid| sid.0).into()));
             details.push(("last_zxid".to_owned(), running.shared.last_zxid().to_string().into()));
@@ -195,13 +238,12 @@ fn loading() -> Reason {
     }
 }
 
-fn not_serving(running: &Running) -> Option<Reason> {
-    let shared = &running.shared;
-    let status = shared.status();
-    if shared.leads_without_clients() {
+fn not_serving(seen: Seen<'_>) -> Option<Reason> {
+    let Seen { running, status, serves } = seen;
+    if running.shared.is_leader_without_clients(status) {
         return None;
     }
-    if shared.serving.load(Relaxed) {
+    if serves {
         return (status.mode == "read-only").then(|| Reason {
             check: "leader",
             reason: ONLY_READ.to_owned(),

@@ -14,7 +14,9 @@ pub mod health;
 pub mod json;
 pub mod limiter;
 pub mod pages;
+pub mod retire;
 pub mod state;
+pub mod status;
 pub mod table;
 
 use crate::config::{Config, is_wildcard};
@@ -51,6 +53,7 @@ pub fn start(node: &Arc<Node>) {
         life: ADMIN_CONNECTION_LIFE,
         idle: (idle_ms > 0).then(|| Duration::from_millis(idle_ms)),
     };
+    status::watch(node);
     tokio::spawn(http::publish(port, pages::pages(node.clone())));
 }
 

@@ -5,6 +5,7 @@ use super::call::{Call, Plus, Query, Reply, decoded, start_of};
 use super::health;
 use super::state::Node;
 use super::table::{self, COMMANDS, Command, Methods, Run};
+use super::{retire, status};
 use crate::four_letter::text::NOT_SERVING;
 use crate::http::Caller;
 use axum::body::Body;
@@ -23,7 +24,7 @@ const METHODS: &str = "GET, HEAD, POST, OPTIONS";
 /// The pages of the admin server.
 pub fn pages(node: Arc<Node>) -> Router {
     let commands = Router::new().fallback(any).with_state(node.clone());
-    health::pages(node).merge(commands)
+    health::pages(node.clone()).merge(status::pages(node.clone())).merge(retire::pages(node)).merge(commands)
 }
 
 /// What the metrics port has of them: health, and the command for which it was made first.

@@ -2,6 +2,7 @@
 
 use super::json::{Json, object};
 use super::limiter::Limiter;
+use super::status::Board;
 use crate::actions::Hands;
 use crate::config::{CommandsFrom, Config};
 use crate::inbox::{Internal, Look};
@@ -11,6 +12,7 @@ use crate::recovery::LoadProgress;
 use crate::settings;
 use crate::shared::Shared;
 use crate::snapshots::Snapshots;
+use crate::volume::Volume;
 use parking_lot::Mutex;
 use prometheus::proto::MetricFamily;
 use replica::Replica;
@@ -40,6 +42,10 @@ pub struct Node {
     pub restore_limiter: Limiter,
     /// The right to restore one: each needs the memory of a tree.
     pub restoring: Arc<Semaphore>,
+    /// Its volume.
+    pub volume: Arc<Volume>,
+    /// What it shows of itself to whoever runs the ensemble.
+    pub board: Board,
     running: Mutex<Option<Arc<Running>>>,
     draining: AtomicBool,
     started: AtomicBool,
@@ -59,7 +65,7 @@ pub struct Running {
 impl Node {
     /// A server that is about to read its data directory.
     #[must_use]
-    pub fn new(config: Arc<Config>, progress: Arc<LoadProgress>, since: Instant) -> Arc<Node> {
+    pub fn new(config: Arc<Config>, volume: Volume, progress: Arc<LoadProgress>, since: Instant) -> Arc<Node> {
         let limit_ms = u64::try_from(config.settings.admin_rate_limiter_interval_ms).unwrap_or(0);
         Arc::new(Node {
             initial_configuration: initial_configuration(&config),
@@ -70,6 +76,8 @@ impl Node {
             config,
             progress,
             since,
+            volume: Arc::new(volume),
+            board: Board::default(),
             running: Mutex::default(),
             draining: AtomicBool::new(false),
             started: AtomicBool::new(false),
@@ -117,11 +125,11 @@ impl Node {
         self.draining.load(Relaxed)
     }
 
-    /// Whether the start is complete: it has served, or is a member in order that has nobody to serve with. That is not taken
-    /// back.
+    /// Whether the start is complete: it has served, or is a member in order that has nobody to serve with, or was retired. That is
+    /// not taken back.
     #[must_use]
     pub fn has_started(&self) -> bool {
-        self.started.load(Relaxed)
+        self.started.load(Relaxed) || self.volume.retired_at().is_some()
     }
 
     async fn watch_start(self: Arc<Node>) {
@@ -235,18 +243,30 @@ pub fn progress(progress: &LoadProgress) -> Json {
 pub(super) mod testing {
     use super::*;
     use crate::config::{self, Environment, LoadOptions};
+    use crate::volume::Stamp;
     use parking_lot::RwLock;
     use store::{DataDirs, RealFs};
     use tree::{Tree, TreeSettings};
 
     /// A server that reads its data directory, configured by these lines.
     pub fn node(lines: &str) -> Arc<Node> {
-        let variables = [("ZOO_DATA_DIR", "/nowhere"), ("ZOO_CFG_EXTRA", lines)];
-        let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter().collect();
+        node_of(&[("ZOO_CFG_EXTRA", lines)])
+    }
+
+    /// Server 2 of an ensemble of three that may change.
+    pub fn member() -> Arc<Node> {
+        let list = [1, 2, 3].map(|sid| format!("server.{sid}=zk{sid}:2888:3888;2181")).join(" ");
+        node_of(&[("ZOO_SERVERS", &list), ("ZOO_MY_ID", "2"), ("ZOO_CFG_EXTRA", "reconfigEnabled=true")])
+    }
+
+    fn node_of(variables: &[(&str, &str)]) -> Arc<Node> {
+        let variables = [("ZOO_DATA_DIR", "/nowhere")].iter().chain(variables);
+        let variables = variables.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let environment = Environment { variables, host_name: None };
         let options = LoadOptions { environment, ..LoadOptions::default() };
         let (config, _) = config::load(&options).map_err(|error| error.to_string()).unwrap();
-        Node::new(Arc::new(config), Arc::default(), Instant::now())
+        let volume = Volume::new(&DataDirs::single("/nowhere"), Stamp::default(), false);
+        Node::new(Arc::new(config), volume, Arc::default(), Instant::now())
     }
 
     /// A tree and nobody who changes it.

@@ -295,6 +295,21 @@ fn security_that_is_not_there_is_refused() {
     standalone("DigestAuthenticationProvider.superDigest=secret\n").check_errors(&[
         "zoo.cfg:3: DigestAuthenticationProvider.superDigest: expected `user:hash`, found a text without `:`",
     ]);
+    let no_digest = |value: &str, expected: &str, found: &str| {
+        let line = format!("DigestAuthenticationProvider.superDigest={value}\n");
+        standalone(&line).check_errors(&[&format!(
+            "zoo.cfg:3: DigestAuthenticationProvider.superDigest: expected `user:` and a hash of {expected} characters in base64, \
+             found {found} behind the `:`. hint: printf user:password | openssl dgst -binary -sha1 | base64 (or the hash that \
+             DigestAuthenticationProvider.digestAlg names)"
+        )]);
+    };
+    no_digest("super:", "28", "0 characters");
+    no_digest("super:secret", "28", "6 characters");
+    no_digest("super:lK75jTNcA+U9vtVEw5vB51mj_w4=", "28", "what is no base64");
+    no_digest("super:lK75jTNcA+U9vtVEw5vB51mj/w4x", "28", "what is no base64");
+    let sha_256 = "super:lK75jTNcA+U9vtVEw5vB51mj/w4=\nDigestAuthenticationProvider.digestAlg=SHA-256";
+    no_digest(sha_256, "44", "28 characters");
+    standalone("DigestAuthenticationProvider.superDigest=super:lK75jTNcA+U9vtVEw5vB51mj/w4=\n").check_warnings(&[]);
 }
 
 #[test]

@@ -17,7 +17,7 @@ use super::peers::Template;
 use super::problem::{Place, Report};
 use super::source::{self, Located};
 use super::{
-    Config, Implementation, LoadOptions, Mode, Settings, container, host_name, joining, own_line,
+    Config, Implementation, LoadOptions, Mode, Settings, container, digest, host_name, joining, own_line,
     session_timeout_bounds_ms,
 };
 
@@ -281,11 +281,11 @@ impl Draft {
                 );
             }
         }
-        // The value is a secret's hash: it is not repeated in the message.
-        let digest = self.settings.super_digest.as_deref();
-        if digest.is_some_and(|digest| !digest.contains(':')) {
+        if let Some(digest) = self.settings.super_digest.as_deref()
+            && let Err(reason) = digest::check(digest, self.settings.digest_algorithm)
+        {
             let key = "DigestAuthenticationProvider.superDigest";
-            report.problem(self.place_of(key), format_args!("{key}: expected `user:hash`, found a text without `:`"));
+            report.problem(self.place_of(key), format_args!("{key}: {reason}"));
         }
         for (key, path) in [("dataDir", &self.settings.data_dir), ("dataLogDir", &self.settings.data_log_dir)] {
             if let Some(path) = path.as_deref().filter(|path| path.is_relative() && !path.starts_with(".")) {

@@ -412,8 +412,20 @@ fn a_wildcard_in_the_own_line_is_bound_and_never_published() {
 
 #[test]
 fn secrets_are_not_shown() {
-    let config = with(&[("ZOO_CFG_EXTRA", "DigestAuthenticationProvider.superDigest=super:abc")]).config();
-    assert_eq!(shown(&config, "DigestAuthenticationProvider.superDigest").0, "(hidden)");
+    const KEY: &str = "DigestAuthenticationProvider.superDigest";
+    const DIGEST: &str = "super:lK75jTNcA+U9vtVEw5vB51mj/w4=";
+    for (variable, value) in
+        [("ZOO_CFG_EXTRA", format!("{KEY}={DIGEST}")), ("ZOOKUBE_SUPER_DIGEST", format!("{DIGEST}\n"))]
+    {
+        let config = with(&[(variable, &value)]).config();
+        assert_eq!(config.settings.super_digest.as_deref(), Some(DIGEST), "{variable}");
+        assert_eq!(shown(&config, KEY), text("(hidden)", &format!("environment variable {variable}")));
+    }
+    with(&[("ZOOKUBE_SUPER_DIGEST", "super:secret")]).check_errors(&[
+        "environment variable ZOOKUBE_SUPER_DIGEST: DigestAuthenticationProvider.superDigest: expected `user:` and a hash of 28 characters in base64, \
+         found 6 characters behind the `:`. hint: printf user:password | openssl dgst -binary -sha1 | base64 (or the hash that \
+         DigestAuthenticationProvider.digestAlg names)",
+    ]);
 }
 
 proptest! {

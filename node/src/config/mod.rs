@@ -9,6 +9,7 @@
 
 mod container;
 mod declared;
+mod digest;
 mod draft;
 pub mod effective;
 pub mod environment;

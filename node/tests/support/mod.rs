@@ -4,7 +4,7 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -22,6 +22,18 @@ pub use ::support::ports::free_port;
 /// This port of 127.0.0.1.
 pub fn loopback(port: u16) -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, port))
+}
+
+/// An address of this machine by which it looks like another one: not the loopback's.
+///
+/// # Panics
+/// When it has none, not even a default route.
+pub fn outer_address() -> IpAddr {
+    // Nothing is sent: the socket only learns where it would be sent from. The network is one for documentation.
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).expect("a socket");
+    let connected = socket.connect((Ipv4Addr::new(198, 51, 100, 1), 9));
+    let address = connected.and_then(|()| socket.local_addr()).map(|address| address.ip());
+    address.expect("this test needs a network interface besides lo, with a default route")
 }
 
 /// Waits until `met` answers something.

@@ -1,7 +1,8 @@
 //! Running other people's programs against our servers.
 
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::Write;
+use std::os::unix::fs::FileExt;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -33,7 +34,7 @@ impl Said {
 /// When it cannot be started or does not end within `limit`.
 pub fn run(mut command: Command, input: &str, limit: Duration) -> Said {
     // Into a file, not a pipe: nobody needs to drain it while the program runs.
-    let mut output = tempfile::tempfile().expect("a temporary file");
+    let output = tempfile::tempfile().expect("a temporary file");
     let handle = |file: &File| Stdio::from(file.try_clone().expect("a second handle"));
     command.stdin(Stdio::piped()).stdout(handle(&output)).stderr(handle(&output));
     let what = format!("{command:?}");
@@ -43,7 +44,7 @@ pub fn run(mut command: Command, input: &str, limit: Duration) -> Said {
         let _ = stdin.write_all(input.as_bytes());
     }
     let ended = wait::poll(limit, || guard.child().try_wait().ok().flatten());
-    let text = read_all(&mut output);
+    let text = read_all(&output);
     let Some(status) = ended else { panic!("{what} did not end within {limit:?}; it said:\n{text}") };
     Said { success: status.success(), text }
 }
@@ -86,7 +87,7 @@ impl Conversation {
     /// When it does not say that within `limit`.
     pub fn hear(&mut self, text: &str, limit: Duration) -> String {
         let heard = wait::poll(limit, || {
-            let all = read_all(&mut self.output);
+            let all = read_all(&self.output);
             let fresh = all.get(self.read..)?;
             let at = fresh.find(text)?;
             let end = at + fresh[at..].find('\n')? + 1;
@@ -94,14 +95,15 @@ impl Conversation {
             Some(fresh[..end].to_owned())
         });
         heard.unwrap_or_else(|| {
-            panic!("{} did not say {text:?} within {limit:?}; all it said:\n{}", self.what, read_all(&mut self.output))
+            panic!("{} did not say {text:?} within {limit:?}; all it said:\n{}", self.what, read_all(&self.output))
         })
     }
 }
 
-fn read_all(file: &mut File) -> String {
-    let mut bytes = Vec::new();
-    let read = file.seek(SeekFrom::Start(0)).and_then(|_| file.read_to_end(&mut bytes));
-    read.expect("a temporary file can be read");
+/// Not by seeking: the program writes at the offset that both share.
+fn read_all(file: &File) -> String {
+    let size = file.metadata().expect("a temporary file has a size").len();
+    let mut bytes = vec![0; usize::try_from(size).expect("it fits into memory")];
+    file.read_exact_at(&mut bytes, 0).expect("a temporary file can be read");
     String::from_utf8_lossy(&bytes).into_owned()
 }

@@ -84,6 +84,38 @@ fn of_prometheus(program: &str) -> PathBuf {
     present(workspace().join(".cache/prometheus/usr/bin").join(program), "Debian's package prometheus")
 }
 
+/// The version of Helm with which charts are tested; another one could lay out the same objects differently.
+pub const HELM_VERSION: &str = "3.19.2";
+/// The version of kustomize.
+pub const KUSTOMIZE_VERSION: &str = "5.7.1";
+
+/// Helm.
+pub fn helm() -> PathBuf {
+    built("helm", HELM_VERSION)
+}
+
+/// kustomize.
+pub fn kustomize() -> PathBuf {
+    built("kustomize", KUSTOMIZE_VERSION)
+}
+
+/// Where a program of this version is kept that the project builds itself, whether it is there or not: in the user's cache, so that
+/// every checkout has it.
+///
+/// # Panics
+/// When there is neither `XDG_CACHE_HOME` nor a home directory.
+pub fn tool(name: &str, version: &str) -> PathBuf {
+    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let cache = cache.or_else(|| std::env::home_dir().map(|home| home.join(".cache")));
+    cache.expect("XDG_CACHE_HOME or a home directory").join("zookube/bin").join(format!("{name}-{version}"))
+}
+
+fn built(name: &str, version: &str) -> PathBuf {
+    let path = tool(name, version);
+    assert!(path.exists(), "{name} {version} is missing ({}): run `cargo xtask test install`", path.display());
+    path
+}
+
 /// The archive of a root file system for a container image: `client` or `apache-base`.
 pub fn container_root(name: &str) -> PathBuf {
     present(workspace().join(format!(".cache/containers/{name}.tar")), "a root file system for containers")
