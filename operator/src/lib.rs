@@ -8,5 +8,15 @@
 //! done with servers that run, and when, is the planner's business (`crates/plan`).
 
 pub mod build;
+mod causes;
+pub mod controller;
 pub mod crd;
+pub mod events;
+pub mod http;
+pub mod lease;
+pub mod metrics;
+pub mod observe;
+pub mod quantity;
+pub mod servers;
+pub mod status;
 pub mod validate;

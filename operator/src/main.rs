@@ -1,4 +1,6 @@
-//! `zookube-operator`: what it knows without a cluster.
+//! `zookube-operator`: the operator, and what it knows without a cluster.
+
+mod run;
 
 use anyhow::{Context, Result, bail};
 use clap::{Parser, Subcommand};
@@ -21,6 +23,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Works: looks after every ZooKeeperCluster of a Kubernetes cluster until it is told to stop.
+    Run(Box<run::Arguments>),
     /// Prints the definition of the resource ZooKeeperCluster, for `kubectl apply --server-side -f -`.
     Crd,
     /// Prints the objects that a ZooKeeperCluster would have, without asking any cluster. The rules of its definition are not
@@ -45,6 +49,7 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<()> {
     let text = match command {
+        Command::Run(arguments) => return run::run(*arguments),
         Command::Crd => yaml(&ZooKeeperCluster::crd())?,
         Command::Render { file } => render(&file)?,
     };

@@ -11,6 +11,8 @@ use serde_json::{Map, Value};
 pub const CONTAINER: &str = "zookeeper";
 /// Volumes that are the operator's.
 pub const VOLUMES: [&str; 4] = ["data", "ensemble", "log", "tmp"];
+/// Where it mounts them.
+const MOUNTED: [&str; 4] = ["/data", "/datalog", "/etc/zookube/ensemble", "/tmp"];
 /// What a template may say of the container `zookeeper`.
 const OF_CONTAINER: [&str; 4] = ["name", "env", "envFrom", "volumeMounts"];
 /// What a template must not say of a pod: the operator does, and servers depend on it.
@@ -60,8 +62,10 @@ pub struct ValidatedCluster {
     pub name: String,
     /// Its namespace.
     pub namespace: String,
-    /// Its identity, with which volumes are stamped.
+    /// Its identity, by which its objects are its own.
     pub uid: String,
+    /// The identity of its ensemble, with which volumes are stamped: its own, unless it goes on with volumes of an earlier cluster.
+    pub ensemble: String,
     /// What is asked for.
     pub spec: ZooKeeperClusterSpec,
     /// The image, with tag or digest.
@@ -116,6 +120,7 @@ pub fn validate(cluster: &ZooKeeperCluster, release: &Release) -> Result<Validat
     Ok(ValidatedCluster {
         name,
         namespace,
+        ensemble: spec.bootstrap.adopt_volumes_of.clone().unwrap_or_else(|| uid.clone()),
         uid,
         image: image(spec, release),
         observer_resources: spec.observers.resources.as_ref().map_or_else(|| voter_resources.clone(), resources),
@@ -164,6 +169,13 @@ fn look_at_template(field: &str, template: &PodTemplate, refusals: &mut Vec<Refu
                 "is the operator's",
                 "env, envFrom and volumeMounts may be added",
             );
+        }
+        for (volume, mount) in named(container, "volumeMounts") {
+            let path = mount.get("mountPath").and_then(Value::as_str).unwrap_or_default();
+            if VOLUMES.contains(&volume) || MOUNTED.contains(&path) {
+                let hint = "mount a volume of your own elsewhere";
+                refuse(format!("containers[{name}].volumeMounts[{volume}]"), "is the operator's", hint);
+            }
         }
         for (variable, _) in named(container, "env").filter(|(variable, _)| variable.starts_with("ZOO")) {
             let hint = "spec.config has a field for it, or spec.config.extra takes the key of zoo.cfg";

@@ -56,7 +56,8 @@ fn clients_find_no_ensemble_before_there_is_one() {
 fn a_change_of_the_number_of_voters_replaces_no_pod() {
     let template = |voters| {
         // Neither does that the ensemble was founded.
-        let objects = objects("small", |progress| Progress { voters, is_founded: voters > 3, ..progress });
+        let objects =
+            objects("small", |progress| Progress { voters: Some(voters), is_founded: voters > 3, ..progress });
         let set = of_kind(&objects, "StatefulSet")[0].clone();
         assert_eq!(set["spec"]["replicas"], voters);
         set["spec"]["template"].clone()
@@ -120,7 +121,8 @@ fn a_template_is_laid_over_and_cannot_take_what_is_the_operators() {
         "nodeSelector": { "disk": "ssd" },
         "volumes": [{ "name": "extra", "emptyDir": {} }],
         "containers": [
-            { "name": "zookeeper", "env": [{ "name": "TZ", "value": "UTC" }], "volumeMounts": [{ "name": "extra", "mountPath": "/x" }] },
+            { "name": "zookeeper", "env": [{ "name": "TZ", "value": "UTC" }], "volumeMounts": [{ "name": "extra", "mountPath": "/x" }, { "name": "extra", "mountPath": "/y" }],
+              "envFrom": [{ "secretRef": { "name": "theirs" } }] },
             { "name": "sidecar", "image": "registry.example/sidecar:1" },
         ],
     });
@@ -139,7 +141,13 @@ fn a_template_is_laid_over_and_cannot_take_what_is_the_operators() {
     assert_eq!(names(&pod["containers"]), ["zookeeper", "sidecar"]);
     assert_eq!(names(&pod["volumes"]), ["tmp", "ensemble", "extra"]);
     assert!(names(&pod["containers"][0]["env"]).contains(&"TZ".to_owned()));
-    assert!(names(&pod["containers"][0]["volumeMounts"]).contains(&"data".to_owned()));
+    let mounts = names(&pod["containers"][0]["volumeMounts"]);
+    assert_eq!(mounts, ["data", "tmp", "ensemble", "extra", "extra"]);
+    let from = pod["containers"][0]["envFrom"].as_array().expect("sources of variables");
+    assert_eq!(
+        (&from[0]["configMapRef"]["name"], &from[1]["secretRef"]["name"]),
+        (&json!("main-config"), &json!("theirs"))
+    );
 
     for (spec, field) in [
         (json!({ "hostNetwork": true }), "spec.template.spec.hostNetwork"),
@@ -151,6 +159,14 @@ fn a_template_is_laid_over_and_cannot_take_what_is_the_operators() {
         (
             json!({ "containers": [{ "name": "zookeeper", "env": [{ "name": "ZOO_MY_ID", "value": "7" }] }] }),
             "env[ZOO_MY_ID]",
+        ),
+        (
+            json!({ "containers": [{ "name": "zookeeper", "volumeMounts": [{ "name": "data", "mountPath": "/x" }] }] }),
+            "volumeMounts[data]",
+        ),
+        (
+            json!({ "containers": [{ "name": "zookeeper", "volumeMounts": [{ "name": "mine", "mountPath": "/data" }] }] }),
+            "volumeMounts[mine]",
         ),
     ] {
         cluster.spec.template.spec = spec.as_object().expect("an object").clone();

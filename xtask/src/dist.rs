@@ -22,6 +22,8 @@ use archive::{Archive, Entry};
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 /// Packages whose programs are shipped.
 const SHIPPED: [&str; 2] = ["zookube-node", "zookube-cli"];
+/// The operator, which is shipped in an image only.
+const OPERATOR: &str = "zookube-operator";
 /// The name by which the server answers as Apache's script does.
 const SERVER_SCRIPT: &str = "zkServer.sh";
 /// The name of the list of parts.
@@ -47,7 +49,7 @@ pub fn run(arguments: &[String]) -> Result<()> {
     let date = commit_date_s()?;
 
     paint::heading("build the programs");
-    let programs = build(&metadata)?;
+    let programs = build(&metadata, &SHIPPED)?;
     for program in &programs {
         check_program(&program.path)?;
     }
@@ -55,7 +57,7 @@ pub fn run(arguments: &[String]) -> Result<()> {
         programs.iter().map(|p| Ok((p.package.clone(), sha256(&p.path)?))).collect::<Result<_>>()?;
 
     let sbom = dir.join(SBOM);
-    write_sbom(&metadata, &hashes, date, &sbom)?;
+    write_sbom(&metadata, &SHIPPED, &hashes, date, &sbom)?;
     let version = version(&metadata)?;
     let stem = format!("zookube-{version}-x86_64-linux");
     let tarball = dir.join(format!("{stem}.tar.gz"));
@@ -66,10 +68,18 @@ pub fn run(arguments: &[String]) -> Result<()> {
     print_sizes(&archive, &[&tarball, &sbom, &sums])
 }
 
-/// The command `sbom`: only the list, without a build. The path is where to, `target/dist/zookube.cdx.json` if not given.
+/// The command `sbom`: only the list, without a build, of what `dist` ships or of one package. The path is where to,
+/// `target/dist/zookube.cdx.json` if not given.
 pub fn sbom(arguments: &[String]) -> Result<()> {
     let metadata = Metadata::on(TARGET)?;
-    let path = match arguments {
+    let mut arguments = arguments.to_vec();
+    let package = workspace::take_value(&mut arguments, "--package")?;
+    let known = |name: &String| metadata.members().any(|member| member.name == *name);
+    if let Some(name) = package.as_ref().filter(|name| !known(name)) {
+        bail!("--package: expected a package of this workspace, found {name}. hint: zookube-node, zookube-operator");
+    }
+    let programs = package.as_deref().map_or(SHIPPED.to_vec(), |package| vec![package]);
+    let path = match &arguments[..] {
         [] => metadata.target_directory.join("dist").join(SBOM),
         [path] => PathBuf::from(path),
         _ => bail!("`sbom` takes one path at most"),
@@ -77,7 +87,7 @@ pub fn sbom(arguments: &[String]) -> Result<()> {
     if let Some(dir) = path.parent() {
         fs::create_dir_all(dir).with_context(|| format!("create {}", dir.display()))?;
     }
-    write_sbom(&metadata, &[], commit_date_s()?, &path)?;
+    write_sbom(&metadata, &programs, &[], commit_date_s()?, &path)?;
     println!("{}", path.display());
     Ok(())
 }
@@ -85,18 +95,40 @@ pub fn sbom(arguments: &[String]) -> Result<()> {
 /// Builds the programs as they are shipped, and beside them the list of their parts; returns the server's place. This is
 /// what the image has in it.
 pub fn server_for_image() -> Result<PathBuf> {
-    let metadata = Metadata::on(TARGET)?;
-    let programs = build(&metadata)?;
-    let server = programs.into_iter().find(|program| program.name == SHIPPED[0]).context("the server was built")?;
-    check_program(&server.path)?;
-    let hashes = [(server.package, sha256(&server.path)?)];
-    write_sbom(&metadata, &hashes, commit_date_s()?, &server.path.with_file_name(SBOM))?;
-    Ok(server.path)
+    let (server, _) = for_images(&SHIPPED)?;
+    Ok(server)
 }
 
-fn write_sbom(metadata: &Metadata, hashes: &[(String, String)], date: u64, path: &Path) -> Result<()> {
+/// As [`server_for_image`], and beside it the operator with the list of its own parts.
+pub fn programs_for_images() -> Result<(PathBuf, PathBuf)> {
+    let (server, programs) = for_images(&[SHIPPED[0], OPERATOR])?;
+    let operator = programs.into_iter().find(|program| program.name == OPERATOR).context("the operator was built")?;
+    check_program(&operator.path)?;
+    let hashes = [(operator.package, sha256(&operator.path)?)];
+    let parts = operator.path.with_file_name(format!("{OPERATOR}.cdx.json"));
+    write_sbom(&Metadata::on(TARGET)?, &[OPERATOR], &hashes, commit_date_s()?, &parts)?;
+    Ok((server, operator.path))
+}
+
+fn for_images(packages: &[&str]) -> Result<(PathBuf, Vec<Program>)> {
+    let metadata = Metadata::on(TARGET)?;
+    let programs = build(&metadata, packages)?;
+    let server = programs.iter().find(|program| program.name == SHIPPED[0]).context("the server was built")?;
+    check_program(&server.path)?;
+    let (path, hashes) = (server.path.clone(), [(server.package.clone(), sha256(&server.path)?)]);
+    write_sbom(&metadata, &SHIPPED, &hashes, commit_date_s()?, &path.with_file_name(SBOM))?;
+    Ok((path, programs))
+}
+
+fn write_sbom(
+    metadata: &Metadata,
+    programs: &[&str],
+    hashes: &[(String, String)],
+    date: u64,
+    path: &Path,
+) -> Result<()> {
     let lock = fs::read_to_string(root().join("Cargo.lock")).context("read Cargo.lock")?;
-    let document = sbom::document(metadata, &lock, &SHIPPED, &linked_in()?, hashes, date)?;
+    let document = sbom::document(metadata, &lock, programs, &linked_in()?, hashes, date)?;
     fs::write(path, document).with_context(|| format!("write {}", path.display()))
 }
 
@@ -121,7 +153,7 @@ struct Program {
     path: PathBuf,
 }
 
-fn build(metadata: &Metadata) -> Result<Vec<Program>> {
+fn build(metadata: &Metadata, packages: &[&str]) -> Result<Vec<Program>> {
     let cargo_home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
     let cargo_home = cargo_home.or_else(|| std::env::home_dir().map(|home| home.join(".cargo")));
     let mut flags = vec!["-Ctarget-feature=+crt-static".to_owned()];
@@ -134,13 +166,13 @@ fn build(metadata: &Metadata) -> Result<Vec<Program>> {
     }
     let mut cargo = workspace::cargo();
     cargo.args(["build", "--locked", "--release", "--target", TARGET]);
-    cargo.args(SHIPPED.iter().flat_map(|package| ["-p", package]));
+    cargo.args(packages.iter().flat_map(|package| ["-p", package]));
     cargo.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f")).env_remove("RUSTFLAGS");
     cargo.env("CARGO_PROFILE_RELEASE_STRIP", "symbols").env("CARGO_PROFILE_RELEASE_DEBUG", "0");
     workspace::run(&mut cargo)?;
 
     let built = metadata.target_directory.join(TARGET).join("release");
-    let shipped = metadata.members().filter(|package| SHIPPED.contains(&package.name.as_str()));
+    let shipped = metadata.members().filter(|package| packages.contains(&package.name.as_str()));
     let programs = shipped.flat_map(|package| {
         let binaries = package.targets.iter().filter(|target| target.kind.iter().any(|kind| kind == "bin"));
         binaries.map(|target| Program {
@@ -189,7 +221,8 @@ fn pack(programs: &[Program], sbom: &Path) -> Result<Archive> {
     Ok(archive)
 }
 
-fn version(metadata: &Metadata) -> Result<String> {
+/// The server's version, which is that of its image.
+pub fn version(metadata: &Metadata) -> Result<String> {
     let node = metadata.members().find(|package| package.name == SHIPPED[0]);
     Ok(node.context("the workspace has the server's package")?.version.clone())
 }

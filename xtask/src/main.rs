@@ -5,9 +5,11 @@
 #![allow(clippy::print_stdout, reason = "a command-line tool talks on standard output")]
 
 mod bench;
+mod charts;
 mod containers;
 mod dashboards;
 mod dist;
+mod e2e;
 mod fix;
 mod paint;
 mod runner;
@@ -50,6 +52,12 @@ const COMMANDS: &[Command] = &[
         run: sim::run,
     },
     Command {
+        name: "e2e",
+        arguments: "[--keep] [--all] [--nodes N] [filter]... | --up | --down",
+        about: "Kubernetes on this machine, and what is tried on it (`--help` tells more).",
+        run: e2e::run,
+    },
+    Command {
         name: "torture",
         arguments: "[--rounds 20]",
         about: "The tests that kill servers under load, at full length.",
@@ -86,7 +94,12 @@ const COMMANDS: &[Command] = &[
         about: "The static programs, a unit file and a sample configuration in one tarball, with sums and a list of parts.",
         run: dist::run,
     },
-    Command { name: "sbom", arguments: "[path]", about: "Only the list of parts (CycloneDX).", run: dist::sbom },
+    Command {
+        name: "sbom",
+        arguments: "[path] [--package zookube-operator]",
+        about: "Only the list of parts (CycloneDX), of what `dist` ships or of one package.",
+        run: dist::sbom,
+    },
     Command { name: "help", arguments: "", about: "This list.", run: help },
 ];
 

@@ -52,6 +52,22 @@ pub fn ensure_containers() -> Result<()> {
     Ok(())
 }
 
+/// Has kazoo, the client that writes while the operator works; part of [`ensure_all`].
+pub fn ensure_kazoo() -> Result<()> {
+    let venv = Venv::here();
+    if venv.is_complete() {
+        return Ok(());
+    }
+    let of_python = |package: &&str| package.starts_with("python3");
+    let missing: Vec<&str> = missing_packages(false, true).into_iter().filter(of_python).collect();
+    if !missing.is_empty() {
+        install_packages(&missing)?;
+    }
+    venv.complete().context("install kazoo into .cache/venv")?;
+    prerequisites::python();
+    Ok(())
+}
+
 /// A panic in here is a disagreement between this module and the tests about where things are.
 fn have_the_tests_look() {
     prerequisites::apache_39_class_path();
@@ -89,7 +105,8 @@ fn exists(path: &str) -> bool {
     Path::new(path).exists()
 }
 
-fn install_packages(missing: &[&str]) -> Result<()> {
+/// Installs Debian's packages of these names, or says that somebody has to.
+pub fn install_packages(missing: &[&str]) -> Result<()> {
     let list = missing.join(" ");
     if !exists("/usr/bin/apt-get") {
         bail!(

@@ -12,7 +12,7 @@ use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 
 use crate::workspace::{self, Metadata, Package};
-use crate::{containers, dist, sim};
+use crate::{charts, containers, dist, sim};
 
 /// Optimised as a release is, without its slow link: there are dozens of test programs to link.
 pub const PROFILE: &str = "ci";
@@ -97,6 +97,11 @@ impl Suite {
     pub fn starts_an_engine(&self) -> bool {
         self.package == containers::PACKAGE
     }
+
+    /// Whether it needs Helm and kustomize.
+    pub fn renders_charts(&self) -> bool {
+        self.external && self.package == charts::PACKAGE
+    }
 }
 
 /// What a build has brought.
@@ -108,6 +113,8 @@ pub struct Built {
     pub server: Option<PathBuf>,
     /// Our server as it goes into the image, where a suite needs it.
     pub static_server: Option<PathBuf>,
+    /// What keeps the processes of a cluster, for the tests of `tests/e2e`.
+    keeper: Option<PathBuf>,
 }
 
 impl Built {
@@ -165,6 +172,25 @@ pub fn build(metadata: &Metadata, suites: &[&Suite]) -> Result<Built> {
     Ok(built)
 }
 
+/// What the tests of `tests/e2e` are built to, which are no part of the suites: they run on a cluster, when asked for.
+#[derive(Debug, Default)]
+pub struct BuiltE2e {
+    /// Test programs with their names, in the order of those.
+    pub programs: Vec<(String, PathBuf)>,
+    /// What keeps the processes of a cluster.
+    pub keeper: PathBuf,
+}
+
+/// Builds the test programs of `package` and the program beside them.
+pub fn build_e2e(metadata: &Metadata, package: &str) -> Result<BuiltE2e> {
+    let mut cargo = test_build(PROFILE);
+    let mut built = Built::default();
+    collect(metadata, cargo.args(["-p", package, "--test", "*", "--bins"]), &mut built)?;
+    let all = built.tests.into_iter();
+    let programs = all.flat_map(|((_, name), paths)| paths.into_iter().map(move |path| (name.clone(), path)));
+    Ok(BuiltE2e { programs: programs.collect(), keeper: built.keeper.context("Cargo has not built e2e-keeper")? })
+}
+
 fn test_build(profile: &str) -> Command {
     let mut cargo = workspace::cargo();
     cargo.args(["test", "--locked", "--no-run", "--profile", profile]);
@@ -194,5 +220,7 @@ fn enter(metadata: &Metadata, message: Message, built: &mut Built) {
         built.tests.entry((package.name.clone(), target.name)).or_default().push(program);
     } else if target.name == "zookube-node" {
         built.server = Some(program);
+    } else if target.name == "e2e-keeper" {
+        built.keeper = Some(program);
     }
 }

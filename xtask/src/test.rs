@@ -9,14 +9,11 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::runner::{Outcome, Runner};
 use crate::suites::{self, Built, Suite};
 use crate::workspace::{self, Metadata};
-use crate::{AlreadyTold, paint, setup};
+use crate::{AlreadyTold, charts, paint, setup};
 
 /// The command.
 pub fn run(arguments: &[String]) -> Result<()> {
-    let (ours, harness) = match arguments.iter().position(|argument| argument == "--") {
-        Some(at) => (&arguments[..at], &arguments[at + 1..]),
-        None => (arguments, &[][..]),
-    };
+    let (ours, harness) = split_at_dashes(arguments);
     let metadata = Metadata::of_members()?;
     let all = suites::discover(&metadata);
     if ours.iter().any(|argument| argument == "--list") {
@@ -25,6 +22,14 @@ pub fn run(arguments: &[String]) -> Result<()> {
     }
     let chosen = choose(&all, ours)?;
     run_suites(&metadata, &chosen, harness, &[])
+}
+
+/// What is for us, and what is for the test programs.
+pub fn split_at_dashes(arguments: &[String]) -> (&[String], &[String]) {
+    match arguments.iter().position(|argument| argument == "--") {
+        Some(at) => (&arguments[..at], &arguments[at + 1..]),
+        None => (arguments, &[]),
+    }
 }
 
 fn choose<'a>(all: &'a [Suite], words: &[String]) -> Result<Vec<&'a Suite>> {
@@ -54,6 +59,9 @@ pub fn run_suites(
     }
     if suites.iter().any(|suite| suite.starts_an_engine()) {
         setup::ensure_containers()?;
+    }
+    if suites.iter().any(|suite| suite.renders_charts()) {
+        charts::complete().context("have Helm and kustomize")?;
     }
     paint::heading("build");
     let built = suites::build(metadata, suites)?;
@@ -100,7 +108,8 @@ fn run_suite(
     Ok(runner.finish(&suite.name, &log))
 }
 
-fn summarize(outcomes: &[Outcome]) -> Result<()> {
+/// Prints how suites went; fails when any test has.
+pub fn summarize(outcomes: &[Outcome]) -> Result<()> {
     paint::heading("summary");
     println!("{:<28} {:>8} {:>8} {:>9}", "suite", "passed", "failed", "seconds");
     // A library or a set of examples without tests is nothing to report.

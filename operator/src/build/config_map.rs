@@ -9,11 +9,30 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 
 /// The record's key in its ConfigMap, and its file in pods.
-pub(super) const RECORD_FILE: &str = "ensemble.json";
+pub const RECORD_FILE: &str = "ensemble.json";
+/// What its ConfigMap is called, behind the name of the cluster.
+const RECORD_SUFFIX: &str = "-ensemble";
+
+/// What the ConfigMap of the configuration is called, behind the name of the cluster.
+const CONFIG_SUFFIX: &str = "-config";
+/// The variable with the servers that founded the ensemble.
+pub const SERVERS: &str = "ZOO_SERVERS";
+
+/// The name of the configuration's ConfigMap.
+#[must_use]
+pub fn name(cluster: &ValidatedCluster) -> String {
+    format!("{}{CONFIG_SUFFIX}", cluster.name)
+}
+
+/// The name of the record's ConfigMap.
+#[must_use]
+pub fn record_name(cluster: &ValidatedCluster) -> String {
+    format!("{}{RECORD_SUFFIX}", cluster.name)
+}
 
 pub(super) fn build(cluster: &ValidatedCluster, progress: Progress) -> ConfigMap {
     ConfigMap {
-        metadata: labels::meta(cluster, "-config", None, &Metadata::default()),
+        metadata: labels::meta(cluster, CONFIG_SUFFIX, None, &Metadata::default()),
         data: Some(environment(cluster, progress)),
         ..ConfigMap::default()
     }
@@ -21,15 +40,16 @@ pub(super) fn build(cluster: &ValidatedCluster, progress: Progress) -> ConfigMap
 
 /// What everybody goes by who asks whether there is an ensemble: the operator, and servers with empty disks. Pods are not replaced
 /// when it changes.
-pub(super) fn record(cluster: &ValidatedCluster, progress: Progress) -> ConfigMap {
+#[must_use]
+pub fn record(cluster: &ValidatedCluster, progress: Progress) -> ConfigMap {
     let first: Vec<i32> = (0..progress.first_voters).map(|ordinal| ordinal + VOTER_ID_OFFSET).collect();
     let record = json!({
-        "clusterUid": cluster.uid,
+        "clusterUid": cluster.ensemble,
         "bootstrapped": progress.is_founded,
         "initialMembers": first,
     });
     ConfigMap {
-        metadata: labels::meta(cluster, "-ensemble", None, &Metadata::default()),
+        metadata: labels::meta(cluster, RECORD_SUFFIX, None, &Metadata::default()),
         data: Some([(RECORD_FILE.to_owned(), record.to_string())].into()),
         ..ConfigMap::default()
     }
@@ -58,7 +78,8 @@ fn first_servers(cluster: &ValidatedCluster, progress: Progress) -> String {
 }
 
 /// A server's line.
-pub(super) fn address(host: &str, role: Role) -> String {
+#[must_use]
+pub fn address(host: &str, role: Role) -> String {
     let role = match role {
         Role::Voter => "participant",
         Role::Observer => "observer",
@@ -67,7 +88,8 @@ pub(super) fn address(host: &str, role: Role) -> String {
 }
 
 /// By which name a pod is known.
-pub(super) fn host_of(cluster: &ValidatedCluster, pod: &str) -> String {
+#[must_use]
+pub fn host_of(cluster: &ValidatedCluster, pod: &str) -> String {
     let (service, namespace) = (labels::headless_name(cluster), &cluster.namespace);
     let domain = cluster.spec.cluster_domain.as_ref().map(|domain| format!(".{domain}")).unwrap_or_default();
     format!("{pod}.{service}.{namespace}.svc{domain}")
@@ -78,8 +100,8 @@ fn environment(cluster: &ValidatedCluster, progress: Progress) -> BTreeMap<Strin
     let config = &cluster.spec.config;
     let mut all = BTreeMap::new();
     let mut set = |name: &str, value: String| drop(all.insert(name.to_owned(), value));
-    set("ZOO_SERVERS", first_servers(cluster, progress));
-    set("ZOOKUBE_CLUSTER_ID", cluster.uid.clone());
+    set(SERVERS, first_servers(cluster, progress));
+    set("ZOOKUBE_CLUSTER_ID", cluster.ensemble.clone());
     set("ZOOKUBE_LOG_LEVEL", cluster.spec.logging.level.clone());
     set(
         "ZOOKUBE_LOG_FORMAT",

@@ -5,9 +5,15 @@ mod disruption_budget;
 mod labels;
 mod network_policy;
 mod pod;
+mod secret;
 mod service;
 mod service_account;
 mod stateful_set;
+
+pub use config_map::{RECORD_FILE, SERVERS, address, host_of, name as config_name, record, record_name};
+pub use labels::{OWNER_KIND, owner, selector_text};
+pub use secret::{build as superuser_secret, name as superuser_secret_name};
+pub use stateful_set::suffix;
 
 use crate::validate::ValidatedCluster;
 use serde::Serialize;
@@ -18,7 +24,7 @@ use serde_json::Value;
 struct Port {
     /// Its name in pods and services.
     name: &'static str,
-    number: i32,
+    number: u16,
     /// A mesh that is told leaves the bytes alone.
     protocol: &'static str,
 }
@@ -31,6 +37,11 @@ const ADMIN: Port = Port { name: "admin", number: 8080, protocol: "http" };
 const METRICS: Port = Port { name: "metrics", number: 7000, protocol: "http" };
 /// All of them.
 const PORTS: [Port; 5] = [CLIENT, QUORUM, ELECTION, ADMIN, METRICS];
+
+/// Where clients connect.
+pub const CLIENT_PORT: u16 = CLIENT.number;
+/// Where servers are asked what they do.
+pub const ADMIN_PORT: u16 = ADMIN.number;
 
 /// What is added to a voter's ordinal to make its id.
 pub const VOTER_ID_OFFSET: i32 = 1;
@@ -60,10 +71,10 @@ impl Role {
 /// How far a cluster is, as the planner decides and the record of the ensemble says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
-    /// Pods of voters that there shall be now.
-    pub voters: i32,
-    /// Pods of observers that there shall be now.
-    pub observers: i32,
+    /// Pods of voters that there shall be now; `None`: no StatefulSet is made.
+    pub voters: Option<i32>,
+    /// The same of observers.
+    pub observers: Option<i32>,
     /// How many voters the ensemble was founded with. Never changed afterwards: it is part of every pod.
     pub first_voters: i32,
     /// Whether it was founded.
@@ -75,7 +86,12 @@ impl Progress {
     #[must_use]
     pub fn first(cluster: &ValidatedCluster) -> Progress {
         let (voters, observers) = (cluster.spec.replicas, cluster.spec.observers.replicas);
-        Progress { voters, observers, first_voters: voters, is_founded: false }
+        Progress {
+            voters: Some(voters),
+            observers: (observers > 0).then_some(observers),
+            first_voters: voters,
+            is_founded: false,
+        }
     }
 }
 
@@ -84,15 +100,14 @@ impl Progress {
 pub fn objects(cluster: &ValidatedCluster, progress: Progress) -> Vec<Value> {
     let mut all = vec![
         json(service_account::build(cluster)),
+        json(record(cluster, progress)),
         json(config_map::build(cluster, progress)),
-        json(config_map::record(cluster, progress)),
         json(service::headless(cluster)),
     ];
     all.extend(network_policy::build(cluster).map(json));
     all.extend(disruption_budget::build(cluster).map(json));
-    all.push(json(stateful_set::build(cluster, progress, Role::Voter)));
-    if progress.observers > 0 || cluster.spec.observers.replicas > 0 {
-        all.push(json(stateful_set::build(cluster, progress, Role::Observer)));
+    for (role, replicas) in [(Role::Voter, progress.voters), (Role::Observer, progress.observers)] {
+        all.extend(replicas.map(|replicas| json(stateful_set::build(cluster, progress, role, replicas))));
     }
     // Not before: clients would be led to servers that may never form an ensemble.
     if progress.is_founded {
@@ -101,8 +116,9 @@ pub fn objects(cluster: &ValidatedCluster, progress: Progress) -> Vec<Value> {
     all
 }
 
-/// What Kubernetes' types cannot fail at.
-fn json(object: impl Serialize) -> Value {
+/// As JSON, which Kubernetes' types cannot fail to become.
+#[must_use]
+pub fn json(object: impl Serialize) -> Value {
     match serde_json::to_value(object) {
         Ok(value) => value,
         Err(error) => unreachable!("an object of Kubernetes is no JSON: {error}"),

@@ -1,14 +1,14 @@
 //! A server's pod. The same for all pods of a StatefulSet; what distinguishes servers is the name of the pod.
 
 use super::config_map::{self, host_of};
-use super::{ADMIN, OBSERVER_ID_OFFSET, PORTS, Port, Progress, Role, VOTER_ID_OFFSET, labels};
+use super::{ADMIN, OBSERVER_ID_OFFSET, PORTS, Port, Progress, Role, VOTER_ID_OFFSET, labels, secret};
 use crate::crd::PodTemplate;
 use crate::validate::{CONTAINER, ValidatedCluster};
 use k8s_openapi::api::core::v1::{
     Affinity, Capabilities, ConfigMapEnvSource, ConfigMapVolumeSource, Container, ContainerPort, EmptyDirVolumeSource,
     EnvFromSource, EnvVar, EnvVarSource, HTTPGetAction, LocalObjectReference, ObjectFieldSelector, PodAffinityTerm,
-    PodAntiAffinity, PodSecurityContext, PodSpec, PodTemplateSpec, Probe, SeccompProfile, SecurityContext,
-    TopologySpreadConstraint, Volume, VolumeMount, WeightedPodAffinityTerm,
+    PodAntiAffinity, PodSecurityContext, PodSpec, PodTemplateSpec, Probe, SeccompProfile, SecretKeySelector,
+    SecurityContext, TopologySpreadConstraint, Volume, VolumeMount, WeightedPodAffinityTerm,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -113,7 +113,7 @@ fn container(cluster: &ValidatedCluster, role: Role) -> Container {
     };
     let port = |port: Port| ContainerPort {
         name: Some(port.name.to_owned()),
-        container_port: port.number,
+        container_port: i32::from(port.number),
         protocol: Some("TCP".to_owned()),
         ..ContainerPort::default()
     };
@@ -167,6 +167,13 @@ fn environment(cluster: &ValidatedCluster, role: Role) -> Vec<EnvVar> {
         Role::Observer => OBSERVER_ID_OFFSET,
     };
     all.push(variable("ZOOKUBE_ORDINAL_OFFSET", offset.to_string()));
+    // Who may change the configuration: the operator, which has the password.
+    let digest = SecretKeySelector { name: secret::name(cluster), key: secret::DIGEST.to_owned(), optional: None };
+    all.push(EnvVar {
+        name: "ZOOKUBE_SUPER_DIGEST".to_owned(),
+        value: None,
+        value_from: Some(EnvVarSource { secret_key_ref: Some(digest), ..EnvVarSource::default() }),
+    });
     // How it joins, where the list of the first servers has it not.
     let host = host_of(cluster, "$(POD_NAME)");
     all.push(variable("ZOOKUBE_RECORD", format!("{RECORD_DIR}/{}", config_map::RECORD_FILE)));
@@ -211,17 +218,26 @@ fn join(base: &mut Map<String, Value>, more: &Map<String, Value>) {
     for (key, value) in more {
         match (base.get_mut(key), value) {
             (Some(Value::Object(base)), Value::Object(more)) => join(base, more),
-            (Some(Value::Array(base)), Value::Array(more)) if more.iter().all(|item| item["name"].is_string()) => {
-                join_lists(base, more);
+            // Nothing tells one source of variables from another.
+            (Some(Value::Array(base)), Value::Array(more)) if key == "envFrom" => base.extend(more.iter().cloned()),
+            (Some(Value::Array(base)), Value::Array(more))
+                if more.iter().all(|item| item[told_by(key)].is_string()) =>
+            {
+                join_lists(base, more, told_by(key));
             }
             _ => drop(base.insert(key.clone(), value.clone())),
         }
     }
 }
 
-fn join_lists(base: &mut Vec<Value>, more: &[Value]) {
+/// What tells the items of a list from one another: a volume can be mounted twice, a place has one volume.
+fn told_by(list: &str) -> &'static str {
+    if list == "volumeMounts" { "mountPath" } else { "name" }
+}
+
+fn join_lists(base: &mut Vec<Value>, more: &[Value], key: &str) {
     for item in more {
-        match (base.iter_mut().find(|known| known["name"] == item["name"]), item) {
+        match (base.iter_mut().find(|known| known[key] == item[key]), item) {
             (Some(Value::Object(known)), Value::Object(item)) => join(known, item),
             _ => base.push(item.clone()),
         }

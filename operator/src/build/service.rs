@@ -8,7 +8,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 fn port(port: Port) -> ServicePort {
     ServicePort {
         name: Some(port.name.to_owned()),
-        port: port.number,
+        port: i32::from(port.number),
         target_port: Some(IntOrString::String(port.name.to_owned())),
         app_protocol: Some(port.protocol.to_owned()),
         protocol: Some("TCP".to_owned()),
@@ -24,7 +24,7 @@ pub(super) fn headless(cluster: &ValidatedCluster) -> Service {
         spec: Some(ServiceSpec {
             cluster_ip: Some("None".to_owned()),
             publish_not_ready_addresses: Some(true),
-            selector: Some(labels::selector_labels(cluster, None)),
+            selector: Some(labels::own_pods(cluster)),
             ports: Some(PORTS.map(port).to_vec()),
             ..ServiceSpec::default()
         }),
@@ -38,7 +38,7 @@ pub(super) fn client(cluster: &ValidatedCluster) -> Service {
     Service {
         metadata: labels::meta(cluster, "", None, more),
         spec: Some(ServiceSpec {
-            selector: Some(labels::selector_labels(cluster, None)),
+            selector: Some(labels::own_pods(cluster)),
             ports: Some(vec![port(CLIENT)]),
             ..ServiceSpec::default()
         }),

@@ -14,11 +14,18 @@ use k8s_openapi::api::core::v1::{PersistentVolumeClaim, PersistentVolumeClaimSpe
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-pub(super) fn build(cluster: &ValidatedCluster, progress: Progress, role: Role) -> StatefulSet {
-    let (suffix, replicas) = match role {
-        Role::Voter => ("", progress.voters),
-        Role::Observer => ("-observer", progress.observers),
-    };
+/// What the name of a StatefulSet has behind that of the cluster. Short: with the hash of a revision behind it, it is a label of pods, and
+/// labels end at 63 characters.
+#[must_use]
+pub fn suffix(role: Role) -> &'static str {
+    match role {
+        Role::Voter => "",
+        Role::Observer => "-obs",
+    }
+}
+
+pub(super) fn build(cluster: &ValidatedCluster, progress: Progress, role: Role, replicas: i32) -> StatefulSet {
+    let suffix = suffix(role);
     let storage = &cluster.spec.storage;
     let mut claims = vec![claim(cluster, role, "data", &storage.data)];
     claims.extend(storage.log.as_ref().map(|log| claim(cluster, role, "log", log)));
@@ -51,7 +58,7 @@ pub(super) fn build(cluster: &ValidatedCluster, progress: Progress, role: Role) 
 /// Without an owner: the data outlive the cluster unless the user has said otherwise.
 fn claim(cluster: &ValidatedCluster, role: Role, name: &str, volume: &Volume) -> PersistentVolumeClaim {
     let mut labels = labels::selector_labels(cluster, Some(role));
-    labels.insert("zookube.dev/cluster-uid".to_owned(), cluster.uid.clone());
+    labels.insert("zookube.dev/cluster-uid".to_owned(), cluster.ensemble.clone());
     PersistentVolumeClaim {
         metadata: ObjectMeta { name: Some(name.to_owned()), labels: Some(labels), ..ObjectMeta::default() },
         spec: Some(PersistentVolumeClaimSpec {

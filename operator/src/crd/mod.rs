@@ -16,7 +16,7 @@ pub use pods::{
 };
 pub use status::{Bootstrap, Condition, ConditionStatus, Member, Rollout as RolloutStatus, Scaling as ScalingStatus};
 pub use status::{Phase, ZooKeeperClusterStatus};
-pub use storage::{Retention, RetentionPolicy, Size, Storage, Volume};
+pub use storage::{Founding, Retention, RetentionPolicy, Size, Storage, Volume};
 
 use k8s_openapi::api::core::v1::ResourceRequirements;
 use kube::CustomResource;
@@ -81,6 +81,8 @@ pub struct ZooKeeperClusterSpec {
     pub config: Config,
     /// Where they keep their data.
     pub storage: Storage,
+    /// How the ensemble comes to be.
+    pub bootstrap: Founding,
     /// Processor time and memory of each voter, and of each observer unless it says otherwise. Servers refuse growth before their
     /// memory limit is reached.
     pub resources: ResourceRequirements,
@@ -118,6 +120,7 @@ impl Default for ZooKeeperClusterSpec {
             image: None,
             config: Config::default(),
             storage: Storage::default(),
+            bootstrap: Founding::default(),
             resources: default_resources(),
             template: PodTemplate::default(),
             probes: Probes::default(),

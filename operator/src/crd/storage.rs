@@ -19,6 +19,19 @@ pub struct Storage {
     pub retention: Retention,
 }
 
+/// How the ensemble comes to be: new, unless it goes on with the volumes of an earlier one.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq, Default)]
+#[serde(rename_all = "camelCase", default)]
+#[schemars(extend("x-kubernetes-validations" = rules(&[("has(self.adoptVolumesOf) == has(oldSelf.adoptVolumesOf)", "spec.bootstrap.adoptVolumesOf: cannot be added or removed later: the ensemble already has its identity")])))]
+pub struct Founding {
+    /// Goes on with the retained volumes of a cluster of the same name and namespace that was deleted: its uid, as the volume claims'
+    /// label `zookube.dev/cluster-uid` tells. Left out: a new ensemble, without data.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$"))]
+    #[schemars(extend("x-kubernetes-validations" = rules(&[("self == oldSelf", "spec.bootstrap.adoptVolumesOf: cannot be changed: the ensemble already has its identity")])))]
+    pub adopt_volumes_of: Option<String>,
+}
+
 /// A volume.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq, Default)]
 #[serde(rename_all = "camelCase", default)]

@@ -41,8 +41,8 @@ fn every_pod_knows_who_it_is_and_how_it_joins() {
         assert_eq!(servers, ["server.1", "server.2", "server.3"], "{pod}: those with which the ensemble was founded");
     }
     let production = objects("production");
-    for (pod, id) in [("production-observer-0", "101"), ("production-observer-1", "102")] {
-        let values = values(&production, "production-observer", pod);
+    for (pod, id) in [("production-obs-0", "101"), ("production-obs-1", "102")] {
+        let values = values(&production, "production-obs", pod);
         let own = format!("{pod}.production-headless.zk-space.svc:2888:3888:observer;2181");
         assert_eq!((values["myid"].as_str(), &values["joinAs"]), (id, &own));
     }
@@ -84,7 +84,7 @@ fn nothing_in_a_pod_is_a_mistake_to_the_server() {
         ("small", "main", "main-0"),
         ("laptop", "laptop", "laptop-0"),
         ("production", "production", "production-0"),
-        ("production", "production-observer", "production-observer-0"),
+        ("production", "production-obs", "production-obs-0"),
     ] {
         let said = said(&objects(sample), set, pod, "check");
         assert!(said.success, "{pod}: {}", said.text);

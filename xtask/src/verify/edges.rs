@@ -27,12 +27,15 @@ const EDGES: &[(&str, &[&str])] = &[
         &["zookube-replica", "zookube-store", "zookube-test-support", "zookube-tree", "zookube-wire", "zookube-zab"],
     ),
     // It knows servers by what docs and tests say of them, not by their code.
-    ("zookube-operator", &[]),
+    ("zookube-operator", &["zookube-plan"]),
     // The tests speak to servers in bytes of their own: a mistake in `wire` must not hide behind itself.
     ("zookube-test-support", &[]),
     ("zookube-compat", &["zookube-test-support"]),
     ("zookube-contract", &["zookube-operator", "zookube-test-support"]),
     ("zookube-differential", &["zookube-test-support"]),
+    ("zookube-e2e", &["zookube-test-support"]),
+    // Charts and manifests, with nothing of ours but the place of the tools.
+    ("zookube-install", &["zookube-test-support"]),
     ("zookube-ensemble", &["zookube-test-support"]),
     ("zookube-containers-tests", &["zookube-ensemble", "zookube-test-support"]),
     ("zookube-monitoring-tests", &["zookube-ensemble", "zookube-test-support"]),
@@ -52,7 +55,7 @@ const EDGES: &[(&str, &[&str])] = &[
         ],
     ),
     // The benchmark's load generator makes its frames with `wire`.
-    ("xtask", &["zookube-test-support", "zookube-wire"]),
+    ("xtask", &["zookube-e2e", "zookube-test-support", "zookube-wire"]),
 ];
 
 /// Crates that are given the time, chance, bytes and files they need.

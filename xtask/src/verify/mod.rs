@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use anyhow::{Result, bail, ensure};
 
-use crate::{paint, sim, workspace};
+use crate::{e2e, paint, sim, workspace};
 
 type Step = (&'static str, fn() -> Result<()>);
 
@@ -73,7 +73,10 @@ fn clippy() -> Result<()> {
     workspace::run(workspace::cargo().args(arguments))?;
     // Once more where bugs can be planted: what is behind the feature is code too.
     let arguments = ["clippy", "--locked", "-p", sim::PACKAGE, "--features", sim::FEATURE, "--all-targets"];
-    workspace::run(workspace::cargo().args(arguments).args(["--", "-D", "warnings"]))
+    workspace::run(workspace::cargo().args(arguments).args(["--", "-D", "warnings"]))?;
+    // And what `--all-targets` leaves out: programs that wait to be asked for.
+    let arguments = ["clippy", "--locked", "-p", e2e::PACKAGE, "--test", "*", "--", "-D", "warnings"];
+    workspace::run(workspace::cargo().args(arguments))
 }
 
 fn docs() -> Result<()> {

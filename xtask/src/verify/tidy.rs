@@ -13,8 +13,10 @@ const LINES_MAX: usize = 800;
 
 /// Files that may be longer, each with its reason.
 const LONG_FILES: &[(&str, &str)] = &[
+    ("charts/zookube/files/zookeeperclusters.zookube.dev.yaml", "made by `zookube-operator crd`"),
     ("deploy/crd/zookeeperclusters.zookube.dev.yaml", "made by `zookube-operator crd`"),
     ("deploy/monitoring/dashboards/node.json", "made by `cargo xtask dashboards`"),
+    ("deploy/zookube.yaml", "made from the chart and the definition"),
 ];
 
 /// Extensions of files that people write and read.
