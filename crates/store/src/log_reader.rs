@@ -316,11 +316,7 @@ impl Iterator for LogReader {
 }
 
 /// Takes the newest file out of the list if its header was never written.
-fn take_unwritten(
-    vfs: &dyn Vfs,
-    files: &mut Vec<(Zxid, PathBuf)>,
-    entry_bytes_max: usize,
-) -> Result<Option<PathBuf>> {
+fn take_unwritten(vfs: &dyn Vfs, files: &mut Vec<(Zxid, PathBuf)>, entry_bytes_max: usize) -> Result<Option<PathBuf>> {
     let Some((_, path)) = files.last() else { return Ok(None) };
     let header = LogFile::open(vfs, path, entry_bytes_max)?.header()?;
     let is_unwritten = matches!(header, Header::Empty | Header::Unwritten);

@@ -268,7 +268,11 @@ fn file_without_a_header_does_not_vouch_for_the_one_before() {
         fs.write(&newest, header);
         let error = recovered(&fs).unwrap_err();
         assert!(matches!(error, Error::Damaged { .. }), "{error}");
-        assert_eq!((fs.read(&path).unwrap(), fs.read(&newest).unwrap()), (bytes, header.to_vec()), "nothing is changed");
+        assert_eq!(
+            (fs.read(&path).unwrap(), fs.read(&newest).unwrap()),
+            (bytes, header.to_vec()),
+            "nothing is changed"
+        );
     }
 }
 

@@ -179,7 +179,8 @@ fn recoveries(seeds: &mut Vec<Seed>) {
     let torn = &sealed_log(all.iter().map(Vec::as_slice))[..400];
     let one = 0x1_0000_0001;
     let (front, back) = all.split_at(2);
-    let hole = [&sealed_log(front.iter().map(Vec::as_slice))[..], &[0; 30], &sealed_log(back.iter().map(Vec::as_slice))[16..]];
+    let hole =
+        [&sealed_log(front.iter().map(Vec::as_slice))[..], &[0; 30], &sealed_log(back.iter().map(Vec::as_slice))[16..]];
     let hole = vec![file(4, 0, &empty), file(3, one, &hole.concat()), file(3, one + 2, b"")];
     let dirs: [(&str, u8, Vec<Vec<u8>>); 10] = [
         ("nothing", 0, vec![]),
