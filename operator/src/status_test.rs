@@ -69,8 +69,22 @@ fn status_of(
     now: i64,
     before: &ZooKeeperClusterStatus,
 ) -> ZooKeeperClusterStatus {
+    status_with(&[], silent, trouble, now, before)
+}
+
+/// The disks of `full` are full.
+fn status_with(
+    full: &[u32],
+    silent: &[u32],
+    trouble: Option<&Trouble>,
+    now: i64,
+    before: &ZooKeeperClusterStatus,
+) -> ZooKeeperClusterStatus {
     let cluster = cluster();
-    let (objects, answers) = objects_and_answers(silent);
+    let (objects, mut answers) = objects_and_answers(silent);
+    for ordinal in full {
+        answers.get_mut(&Slot::voter(*ordinal)).unwrap().is_disk_full = true;
+    }
     let record = Record {
         cluster_uid: Some("u-1".into()),
         bootstrapped: true,
@@ -179,6 +193,16 @@ fn who_only_watches_does_not_say_that_all_is_as_the_spec_says() {
     let status = status_of(&[], Some(&trouble), 100, &ZooKeeperClusterStatus::default());
     assert_eq!(condition_of(&status, "StorageOK").message, "whose");
     assert_eq!(condition_of(&status, "StorageOK").status, ConditionStatus::False);
+}
+
+#[test]
+fn full_disks_are_named_and_told_of() {
+    let before = status_of(&[], None, 100, &ZooKeeperClusterStatus::default());
+    let after = status_with(&[1, 2], &[], None, 200, &before);
+    let storage = condition_of(&after, "StorageOK");
+    assert_eq!((storage.status, storage.reason.as_str()), (ConditionStatus::False, "StoragePressure"));
+    assert!(storage.message.starts_with("the disk is full at main-1, main-2: "), "{}", storage.message);
+    assert_eq!(condition_of(&status_of(&[], None, 300, &after), "StorageOK").status, ConditionStatus::True);
 }
 
 #[test]
