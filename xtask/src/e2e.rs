@@ -24,7 +24,7 @@ pub const SUITE: &str = "e2e";
 const LONG: &[&str] = &["lifetime", "nodes"];
 
 /// Of these programs only some modules, but with `--all` or by name: what people do every day.
-const SHORT: &[(&str, &[&str])] = &[("operator", &["lifecycle::", "rollout::"])];
+const SHORT: &[(&str, &[&str])] = &[("operator", &["lifecycle::", "resource::", "rollout::"])];
 
 const HELP: &str = "\
 cargo xtask e2e [--keep] [--all] [--nodes N] [filter]... [-- test arguments]
@@ -261,8 +261,8 @@ mod tests {
 
     #[test]
     fn filters_are_programs_or_tests() {
-        check("", &["cluster", "operator"], &["lifecycle::", "rollout::"]);
-        check("-- --nocapture", &["cluster", "operator"], &["lifecycle::", "rollout::", "--nocapture"]);
+        check("", &["cluster", "operator"], &["lifecycle::", "resource::", "rollout::"]);
+        check("-- --nocapture", &["cluster", "operator"], &["lifecycle::", "resource::", "rollout::", "--nocapture"]);
         check("operator", &["operator"], &[]);
         check("--all --keep", &["cluster", "lifetime", "nodes", "operator"], &[]);
         check("nodes", &["nodes"], &[]);
