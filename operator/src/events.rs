@@ -100,6 +100,7 @@ pub fn failed(action: &Action, why: &str) -> Notice {
 pub fn changes(before: &ZooKeeperClusterStatus, after: &ZooKeeperClusterStatus, plan: &Plan) -> Vec<Notice> {
     let mut all = Vec::new();
     let is_held = condition(after, "StorageOK").0 == Some(ConditionStatus::False);
+    let is_held = is_held || condition(after, "Paused").0 == Some(ConditionStatus::True);
     if before.observed_generation == 0 && !plan.record.bootstrapped && !is_held {
         all.push(Notice::normal("BootstrapStarted", "a new ensemble is being founded"));
     }
@@ -255,6 +256,12 @@ mod tests {
     fn a_new_resource_is_told_as_founding_alone() {
         let new = ZooKeeperClusterStatus::default();
         assert_eq!(reasons(&new, &with("QuorumAvailable", ConditionStatus::False)), ["BootstrapStarted"]);
+    }
+
+    #[test]
+    fn a_new_resource_that_is_paused_founds_nothing() {
+        let new = ZooKeeperClusterStatus::default();
+        assert_eq!(reasons(&new, &with("Paused", ConditionStatus::True)), ["Paused"]);
     }
 
     #[test]

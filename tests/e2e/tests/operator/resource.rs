@@ -62,8 +62,9 @@ fn what_cannot_be_changed_is_refused_when_it_is() {
         let name = format!("{NAME}-{number}");
         let [mut old, mut new] = ["old", "new"].map(|key| row[key].clone());
         (old["pause"], new["pause"]) = (json!(true), json!(true));
-        send(&lab, &["create"], &name, &old).unwrap_or_else(|error| panic!("{row}: {error}"));
-        send(&lab, &["replace", "--dry-run=server"], &name, &new)
+        send(&lab, &["apply", "--server-side"], &name, &old).unwrap_or_else(|error| panic!("{row}: {error}"));
+        // Whatever the status is meanwhile.
+        send(&lab, &["apply", "--server-side", "--dry-run=server"], &name, &new)
     };
     let refused = rows("changesRefused");
     for (number, row) in refused.iter().enumerate() {
