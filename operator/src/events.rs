@@ -165,6 +165,7 @@ const CONDITIONS: &[(&str, ConditionStatus, &str, Option<&str>)] = &[
     ("DataLossRisk", ConditionStatus::True, "DataLossRisk", None),
     ("ConfigValid", ConditionStatus::False, "SpecInvalid", Some("SpecValid")),
     ("Paused", ConditionStatus::True, "Paused", Some("Resumed")),
+    ("MonitoringOK", ConditionStatus::False, "MonitoringUnavailable", Some("MonitoringAvailable")),
 ];
 
 fn condition<'a>(status: &'a ZooKeeperClusterStatus, kind: &str) -> (Option<ConditionStatus>, &'a str) {
@@ -228,6 +229,16 @@ mod tests {
         assert_eq!(reasons(&lost, &lost), [""; 0]);
         assert_eq!(reasons(&lost, &unknown), [""; 0], "nobody knows");
         assert_eq!(reasons(&lost, &there), ["QuorumRestored"]);
+    }
+
+    #[test]
+    fn what_prometheus_cannot_be_told_is_told_once_and_a_withdrawn_wish_is_not() {
+        let [bad, good] = [ConditionStatus::False, ConditionStatus::True].map(|status| with("MonitoringOK", status));
+        let none = with("Paused", ConditionStatus::False);
+        assert_eq!(reasons(&none, &bad), ["MonitoringUnavailable"]);
+        assert_eq!(reasons(&bad, &bad), [""; 0]);
+        assert_eq!(reasons(&bad, &good), ["MonitoringAvailable"]);
+        assert_eq!(reasons(&bad, &none), [""; 0]);
     }
 
     #[test]

@@ -44,6 +44,20 @@ impl Trouble {
     }
 }
 
+/// What became of the objects that the Prometheus operator goes by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Monitoring {
+    /// Nothing is done in this pass; what was said of them holds.
+    NotTried,
+    /// Those that are asked for are there, and no others.
+    Written,
+    /// Some could not be written. Nothing else depends on them.
+    Refused(Trouble),
+}
+
+/// The condition of that.
+const MONITORING_OK: &str = "MonitoringOK";
+
 /// What a status is made of.
 #[derive(Debug, Clone, Copy)]
 pub struct Seen<'a> {
@@ -63,6 +77,8 @@ pub struct Seen<'a> {
     pub silence: &'a BTreeMap<Slot, String>,
     /// What keeps the plan from being carried out.
     pub trouble: Option<&'a Trouble>,
+    /// What became of the objects for Prometheus.
+    pub monitoring: &'a Monitoring,
     /// Now.
     pub now: &'a Time,
 }
@@ -174,11 +190,26 @@ fn conditions(seen: &Seen<'_>, before: &ZooKeeperClusterStatus) -> Vec<Condition
         (kind, _) => make(&kind.to_string(), truth(it.status), it.reason, it.message.clone()),
     });
     let valid = make("ConfigValid", ConditionStatus::True, "Valid", "every field makes sense".to_owned());
-    let mut all: Vec<Condition> = planned.chain([valid]).collect();
+    let mut all: Vec<Condition> = planned.chain([valid]).chain(monitoring(seen, before)).collect();
     for condition in &mut all {
         keep_time(condition, before);
     }
     all
+}
+
+/// Only where something is asked for. `Ready` does not depend on it: clients are served whoever looks on.
+fn monitoring(seen: &Seen<'_>, before: &ZooKeeperClusterStatus) -> Option<Condition> {
+    if !seen.cluster.spec.monitoring.is_wanted() {
+        return None;
+    }
+    let (truth, reason, message) = match seen.monitoring {
+        Monitoring::NotTried => {
+            return before.conditions.iter().find(|known| known.r#type == MONITORING_OK).cloned();
+        }
+        Monitoring::Written => (ConditionStatus::True, "Written", "Prometheus is told what is asked for".to_owned()),
+        Monitoring::Refused(trouble) => (ConditionStatus::False, trouble.reason, trouble.message.clone()),
+    };
+    Some(condition(MONITORING_OK, truth, reason, message, seen.generation, seen.now))
 }
 
 fn condition(

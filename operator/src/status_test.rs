@@ -69,7 +69,17 @@ fn status_of(
     now: i64,
     before: &ZooKeeperClusterStatus,
 ) -> ZooKeeperClusterStatus {
-    let cluster = cluster();
+    monitored(&cluster(), &Monitoring::Written, silent, trouble, now, before)
+}
+
+fn monitored(
+    cluster: &ValidatedCluster,
+    monitoring: &Monitoring,
+    silent: &[u32],
+    trouble: Option<&Trouble>,
+    now: i64,
+    before: &ZooKeeperClusterStatus,
+) -> ZooKeeperClusterStatus {
     let (objects, answers) = objects_and_answers(silent);
     let record = Record {
         cluster_uid: Some("u-1".into()),
@@ -77,11 +87,11 @@ fn status_of(
         initial_members: (0..3).map(|ordinal| Slot::voter(ordinal).sid()).collect(),
     };
     let znode = Znode::Present { cluster_uid: "u-1".into(), barrier: VERSION };
-    let observed = observe::observed(&cluster, false, &objects, record, &answers, znode);
+    let observed = observe::observed(cluster, false, &objects, record, &answers, znode);
     let (plan, summary) = (plan::plan(&observed, Millis(now * 1000)), plan::summary(&observed));
     let silence = silent.iter().map(|ordinal| (Slot::voter(*ordinal), "nothing within 2 s".to_owned())).collect();
     let seen = Seen {
-        cluster: &cluster,
+        cluster,
         generation: 4,
         observed: &observed,
         summary: &summary,
@@ -89,6 +99,7 @@ fn status_of(
         answers: &answers,
         silence: &silence,
         trouble,
+        monitoring,
         now: &at(now),
     };
     status(seen, before)
@@ -189,4 +200,25 @@ fn what_interrupts_a_step_does_not_end_it() {
     let interrupted = status_of(&[1, 2], None, 200, &before);
     assert_eq!(interrupted.scaling, before.scaling);
     assert_eq!(status_of(&[], None, 300, &interrupted).scaling, None);
+}
+
+#[test]
+fn what_prometheus_cannot_be_told_is_a_condition_of_its_own() {
+    let mut cluster = cluster();
+    let tell = |cluster: &ValidatedCluster, monitoring, now, before: &_| {
+        monitored(cluster, monitoring, &[], None, now, before)
+    };
+    let refused = Monitoring::Refused(Trouble { reason: "KindMissing", message: "no PodMonitors".to_owned() });
+    let nothing = tell(&cluster, &refused, 100, &ZooKeeperClusterStatus::default());
+    assert!(nothing.conditions.iter().all(|it| it.r#type != MONITORING_OK), "nobody has asked for it");
+    cluster.spec.monitoring.pod_monitor.enabled = true;
+    let first = tell(&cluster, &refused, 200, &nothing);
+    let found = condition_of(&first, MONITORING_OK);
+    assert_eq!((found.status, found.reason.as_str()), (ConditionStatus::False, "KindMissing"));
+    assert_eq!(condition_of(&first, "Ready").status, ConditionStatus::True, "clients are served all the same");
+    let paused = tell(&cluster, &Monitoring::NotTried, 300, &first);
+    assert_eq!(condition_of(&paused, MONITORING_OK), found, "what was found out holds while nothing is tried");
+    let written = tell(&cluster, &Monitoring::Written, 400, &paused);
+    let found = condition_of(&written, MONITORING_OK);
+    assert_eq!((found.status, &found.last_transition_time), (ConditionStatus::True, &at(400)));
 }

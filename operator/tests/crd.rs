@@ -80,6 +80,7 @@ fn what_makes_sense_is_accepted() {
         json!({ "replicas": 4, "allowEvenReplicas": true }),
         json!({ "replicas": 5, "rollout": { "maxUnavailable": 2 } }),
         json!({ "image": { "repository": "registry.example/zookube", "tag": "1.0" } }),
+        json!({ "monitoring": { "podMonitor": { "enabled": true, "labels": { "release": "p" } }, "prometheusRule": { "enabled": true } } }),
         json!({ "config": { "extra": { "globalOutstandingLimit": "500", "admin.rateLimiterIntervalInMS": "0" } } }),
     ] {
         validate_cel(&cluster("main", spec.clone())).unwrap_or_else(|errors| panic!("{spec}: {errors:?}"));
@@ -102,6 +103,12 @@ fn what_does_not_is_refused_with_the_field_and_the_remedy() {
         ("main", json!({ "config": { "extra": { "a": "b\nserver.1=evil:1:2" } } }), "spec.config.extra: keys"),
         ("main", json!({ "config": { "extra": { "a": "b dataDir=/x" } } }), "spec.config.extra: keys"),
         ("main", json!({ "template": { "metadata": { "labels": { "app.kubernetes.io/instance": "x" } } } }), "labels:"),
+        (
+            "main",
+            json!({ "monitoring": { "podMonitor": { "enabled": true }, "serviceMonitor": { "enabled": true } } }),
+            "spec.monitoring: podMonitor and serviceMonitor",
+        ),
+        ("main", json!({ "monitoring": { "podMonitor": { "labels": { "app.kubernetes.io/name": "x" } } } }), "labels:"),
         (&long, json!({}), "metadata.name: at most 45"),
         ("1main", json!({}), "metadata.name: must begin"),
         ("ma.in", json!({}), "metadata.name: must begin"),

@@ -37,6 +37,12 @@ pub enum ApiError {
     /// Too many pods are away for another one to be taken.
     #[error("{0}: {1}")]
     TooManyRequests(String, String),
+    /// Kubernetes does not have it, or does not know its kind.
+    #[error("{0}: {1}")]
+    NotFound(String, String),
+    /// The operator has no right to that.
+    #[error("{0}: {1}")]
+    Forbidden(String, String),
     /// Another refusal, or no answer at all.
     #[error("{0}: {1}")]
     Failed(String, String),
@@ -58,6 +64,8 @@ pub(super) async fn within<T>(what: &str, request: impl Future<Output = kube::Re
         Err(_) => Err(ApiError::Late(what.to_owned())),
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(kube::Error::Api(status))) => Err(match status.code {
+            403 => ApiError::Forbidden(what.to_owned(), status.message.clone()),
+            404 => ApiError::NotFound(what.to_owned(), status.message.clone()),
             409 => ApiError::Conflict(what.to_owned(), status.message.clone()),
             429 => ApiError::TooManyRequests(what.to_owned(), status.message.clone()),
             _ => ApiError::Failed(what.to_owned(), status.message.clone()),
@@ -215,6 +223,17 @@ impl<'a> ClusterApi<'a> {
             self.remove::<NetworkPolicy>().await?;
         }
         Ok(())
+    }
+
+    /// Removes the object of this kind that has the cluster's name, if it is there and ours.
+    pub(super) async fn remove_own(&self, api_version: &str, kind: &str) -> Result<(), ApiError> {
+        let (name, api) = (&self.cluster.name, self.dynamic(api_version, kind));
+        let Some(object) = within(&format!("read {kind} {name}"), api.get_opt(name)).await? else { return Ok(()) };
+        if !object.owner_references().iter().any(|owner| owner.uid == self.cluster.uid) {
+            return Ok(());
+        }
+        let params = exactly(&Uid(object.uid().unwrap_or_default()), None);
+        within(&format!("delete {kind} {name}"), api.delete(name, &params)).await.map(drop)
     }
 
     async fn remove<K>(&self) -> Result<(), ApiError>

@@ -6,6 +6,7 @@
 mod act;
 mod api;
 mod apply;
+mod monitoring;
 mod pass;
 mod polls;
 mod volumes;

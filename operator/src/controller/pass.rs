@@ -2,12 +2,12 @@
 
 use super::api::{ApiError, ClusterApi, MANAGER, within};
 use super::polls::Polls;
-use super::{Context, act, apply, volumes};
+use super::{Context, act, apply, monitoring, volumes};
 use crate::crd::{ZooKeeperCluster, ZooKeeperClusterStatus};
 use crate::events::{self, Notice};
 use crate::observe::{self, Objects, pod_name, slot_of};
 use crate::servers::{Answer, Superuser};
-use crate::status::{self, Seen, Trouble};
+use crate::status::{self, Monitoring, Seen, Trouble};
 use crate::validate::{Refusal, ValidatedCluster, validate};
 use crate::{build, servers};
 use jiff::Timestamp;
@@ -55,6 +55,8 @@ pub(super) struct Memory {
     pub(super) hand_overs_refused: u32,
     /// Objects that are known to be ours: kind and name.
     pub(super) ours: HashSet<(String, String)>,
+    /// What the Prometheus operator has been told.
+    monitoring: monitoring::Known,
     /// When the status was written last.
     told: Option<Instant>,
     /// Questions that wait for servers to change.
@@ -79,6 +81,7 @@ struct Findings {
     summary: Summary,
     plan: Plan,
     trouble: Option<Trouble>,
+    monitoring: Monitoring,
     /// Nothing may be done, whatever the plan says.
     is_held: bool,
 }
@@ -112,6 +115,7 @@ pub(super) async fn run(known: &ZooKeeperCluster, context: &Context) -> Result<R
     let may_act = may_act(&found);
     if may_act {
         carry_out(context, &valid, &cluster_api, &mut found, &mut notices).await;
+        found.monitoring = tell_prometheus(context, &valid, &cluster_api).await;
     }
     let before = cluster.status.clone().unwrap_or_default();
     let after = sum_up(&cluster, &valid, &found, &before, now);
@@ -140,6 +144,7 @@ fn sum_up(
         answers: &found.answers,
         silence: &found.silence,
         trouble: found.trouble.as_ref(),
+        monitoring: &found.monitoring,
         now: &Time(now),
     };
     status::status(seen, before)
@@ -230,7 +235,8 @@ async fn look(
     observed.znode = znode(context, valid, &objects, &summary).await;
     let plan = plan::plan(&observed, Millis(now.as_millisecond()));
     trouble = trouble.or_else(|| left_alone(cluster, valid)).or_else(|| volumes::unfinished(valid, &objects));
-    Ok(Findings { objects, answers, silence, observed, summary, plan, trouble, is_held })
+    let monitoring = Monitoring::NotTried;
+    Ok(Findings { objects, answers, silence, observed, summary, plan, trouble, monitoring, is_held })
 }
 
 fn unreadable(cluster: &ValidatedCluster, why: &str) -> Trouble {
@@ -447,6 +453,14 @@ async fn carry_out(
             }
         }
     }
+}
+
+/// Behind everything that servers need: they do without.
+async fn tell_prometheus(context: &Context, cluster: &ValidatedCluster, api: &ClusterApi<'_>) -> Monitoring {
+    let mut known = context.memory.lock().entry(cluster.uid.clone()).or_default().monitoring.clone();
+    let monitoring = monitoring::run(cluster, api, &mut known).await;
+    context.memory.lock().entry(cluster.uid.clone()).or_default().monitoring = known;
+    monitoring
 }
 
 async fn write_status(
