@@ -207,6 +207,7 @@ mod tests {
             action: None,
             conditions: Vec::new(),
             phase: plan::Phase::Running,
+            stage: None,
             requeue: plan::Millis(0),
             steps: Vec::new(),
         }
@@ -244,7 +245,7 @@ mod tests {
     #[test]
     fn a_step_begins_and_ends() {
         let none = with("Paused", ConditionStatus::False);
-        let scaling = ScalingStatus { from: 1, to: 3, step: "s".to_owned(), since: time() };
+        let scaling = ScalingStatus { from: 1, to: 3, step: "s".to_owned(), stage: "join".to_owned(), since: time() };
         let some = ZooKeeperClusterStatus { scaling: Some(scaling), ..none.clone() };
         assert_eq!(reasons(&none, &some), ["ScaleStarted"]);
         assert_eq!(reasons(&some, &some), [""; 0]);

@@ -305,11 +305,12 @@ fn scaling(seen: &Seen<'_>, before: &ZooKeeperClusterStatus) -> Option<ScalingSt
     }
     let voters = number(seen.summary.config.values().filter(|role| **role == Role::Voter).count());
     let step = seen.plan.steps.first().cloned().unwrap_or_default();
-    let known = before.scaling.as_ref().filter(|known| known.step == step);
+    let stage = seen.plan.stage.map_or("", plan::Stage::as_str).to_owned();
+    let known = before.scaling.as_ref().filter(|known| known.stage == stage);
     let since = known.map_or_else(|| seen.now.clone(), |known| known.since.clone());
     // Once the votes have changed, `from` is what they were when the step began.
     let from = before.scaling.as_ref().map_or(voters, |known| known.from);
-    Some(ScalingStatus { from, to: seen.cluster.spec.replicas, step, since })
+    Some(ScalingStatus { from, to: seen.cluster.spec.replicas, step, stage, since })
 }
 
 fn rollout(seen: &Seen<'_>, before: &ZooKeeperClusterStatus) -> Option<RolloutStatus> {
@@ -322,7 +323,9 @@ fn rollout(seen: &Seen<'_>, before: &ZooKeeperClusterStatus) -> Option<RolloutSt
         _ => seen.observed.pods.iter().find(|pod| pod.terminating).map(|pod| pod.slot),
     };
     let is_under_way = updated < total || (before.rollout.is_some() && seen.plan.phase != plan::Phase::Running);
+    let since = before.rollout.as_ref().map_or_else(|| Some(seen.now.clone()), |known| known.since.clone());
     is_under_way.then(|| RolloutStatus {
+        since,
         updated: number(updated),
         total: number(total),
         current: current.map(|slot| pod_name(&seen.cluster.name, slot)),

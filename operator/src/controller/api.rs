@@ -1,6 +1,7 @@
 //! The API server: what is read and written there, each request with a limit of time and nothing remembered.
 
 use crate::build;
+use crate::metrics::Failure;
 use crate::observe::{Objects, pod_name, set_name, slot_of};
 use crate::validate::ValidatedCluster;
 use k8s_openapi::api::apps::v1::StatefulSet;
@@ -49,6 +50,21 @@ pub enum ApiError {
     /// An object of that name is somebody else's.
     #[error("{0} is there and belongs to {1}. hint: remove it, or give this resource another name")]
     NotOurs(String, String),
+}
+
+impl ApiError {
+    /// As it is counted.
+    pub(super) fn failure(&self) -> Failure {
+        match self {
+            Self::Late(..) => Failure::Timeout,
+            Self::Conflict(..) => Failure::Conflict,
+            Self::TooManyRequests(..) => Failure::TooManyRequests,
+            Self::NotFound(..) => Failure::NotFound,
+            Self::Forbidden(..) => Failure::Forbidden,
+            Self::Failed(..) => Failure::Api,
+            Self::NotOurs(..) => Failure::NameTaken,
+        }
+    }
 }
 
 /// The objects of one cluster.

@@ -4,7 +4,9 @@ use super::api::{ApiError, ClusterApi, MANAGER, within};
 use super::polls::Polls;
 use super::{Context, act, apply, monitoring, volumes};
 use crate::crd::{ZooKeeperCluster, ZooKeeperClusterStatus};
+use crate::ended;
 use crate::events::{self, Notice};
+use crate::metrics::Failure;
 use crate::observe::{self, Objects, pod_name, slot_of};
 use crate::servers::{Answer, Superuser};
 use crate::status::{self, Monitoring, Seen, Trouble};
@@ -72,6 +74,16 @@ pub(crate) enum PassError {
     Machine(#[from] getrandom::Error),
 }
 
+impl PassError {
+    /// As it is counted.
+    pub(super) fn failure(&self) -> Failure {
+        match self {
+            Self::Api(error) => error.failure(),
+            Self::Machine(_) => Failure::Machine,
+        }
+    }
+}
+
 /// What was found out about a cluster.
 struct Findings {
     objects: Objects,
@@ -124,6 +136,8 @@ pub(super) async fn run(known: &ZooKeeperCluster, context: &Context) -> Result<R
     tell(context, &cluster, &notices).await;
     write_status(context, &api, &cluster, &before, &after).await?;
     context.metrics.observe(&valid, &after);
+    // Not before it is written: what is not is measured again.
+    context.metrics.took(&valid, &ended::between(&before, &after, now));
     keep_polling(context, &cluster, &valid, &found);
     Ok(Requeue::requeue(requeue(&found, may_act)))
 }
@@ -408,6 +422,7 @@ async fn carry_out(
         Ok(unsettled) => unsettled,
         Err(error) => {
             tracing::info!(cluster = cluster.name, "{error}");
+            context.metrics.failed(error.failure());
             found.trouble = Some(apply::trouble(&error));
             if !matches!(error, ApiError::Conflict(..)) {
                 notices.push(Notice::warning("ApplyFailed", error.to_string()));
