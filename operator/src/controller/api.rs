@@ -6,8 +6,6 @@ use crate::observe::{Objects, pod_name, set_name, slot_of};
 use crate::validate::ValidatedCluster;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret};
-use k8s_openapi::api::networking::v1::NetworkPolicy;
-use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{
     Api, ApiResource, DeleteParams, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams, PostParams,
@@ -232,11 +230,10 @@ impl<'a> ClusterApi<'a> {
     /// Removes what is not asked for any more, if it is there and ours.
     pub(super) async fn remove_unwanted(&self, objects: &[Value]) -> Result<(), ApiError> {
         let has = |kind: &str| objects.iter().any(|object| object["kind"] == kind);
-        if !has("PodDisruptionBudget") {
-            self.remove::<PodDisruptionBudget>().await?;
-        }
-        if !has("NetworkPolicy") {
-            self.remove::<NetworkPolicy>().await?;
+        for (api_version, kind) in [("policy/v1", "PodDisruptionBudget"), ("networking.k8s.io/v1", "NetworkPolicy")] {
+            if !has(kind) {
+                self.remove_own(api_version, kind).await?;
+            }
         }
         Ok(())
     }
@@ -250,19 +247,6 @@ impl<'a> ClusterApi<'a> {
         }
         let params = exactly(&Uid(object.uid().unwrap_or_default()), None);
         within(&format!("delete {kind} {name}"), api.delete(name, &params)).await.map(drop)
-    }
-
-    async fn remove<K>(&self) -> Result<(), ApiError>
-    where
-        K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + DeserializeOwned + Debug,
-    {
-        let name = &self.cluster.name;
-        let Some(object) = self.get::<K>(name).await? else { return Ok(()) };
-        if !object.owner_references().iter().any(|owner| owner.uid == self.cluster.uid) {
-            return Ok(());
-        }
-        let uid = Uid(object.uid().unwrap_or_default());
-        self.delete::<K>(name, &uid, None).await
     }
 
     /// Deletes this very object.

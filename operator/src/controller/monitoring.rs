@@ -6,27 +6,37 @@ use super::api::{ApiError, ClusterApi};
 use crate::build;
 use crate::status::{Monitoring, Trouble};
 use crate::validate::ValidatedCluster;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+
+/// After so long what is there is written again, whatever somebody has made of it: nobody is in a hurry, and a rule of thirty kilobytes
+/// that somebody else's webhook looks at is none for every step of a rollout.
+const WRITTEN_AGAIN: SignedDuration = SignedDuration::from_secs(60);
 
 /// What is known of these objects; all of it can be lost at any time.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Known {
-    /// Kinds of which ours is there.
-    ours: HashSet<&'static str>,
+    /// Those of ours that are there, by their kind, and when they were written.
+    ours: HashMap<&'static str, (Value, Timestamp)>,
     /// Kinds that are not asked for and of which we have none: nothing has to be looked for.
     none: HashSet<&'static str>,
 }
 
 /// Writes what is asked for, and removes what no longer is.
-pub(super) async fn run(cluster: &ValidatedCluster, api: &ClusterApi<'_>, known: &mut Known) -> Monitoring {
+pub(super) async fn run(
+    cluster: &ValidatedCluster,
+    api: &ClusterApi<'_>,
+    known: &mut Known,
+    now: Timestamp,
+) -> Monitoring {
     let wanted = build::monitoring(cluster);
     let mut troubles: Vec<Trouble> = Vec::new();
     for kind in build::MONITORING_KINDS {
         match wanted.iter().find(|object| object["kind"] == kind) {
             Some(object) => {
                 known.none.remove(kind);
-                if let Err(error) = write(kind, object, api, known).await {
+                if let Err(error) = write(kind, object, api, known, now).await {
                     // Whose it is by the time that it can be written is not known.
                     known.ours.remove(kind);
                     troubles.push(trouble(cluster, kind, &error));
@@ -43,12 +53,20 @@ pub(super) async fn run(cluster: &ValidatedCluster, api: &ClusterApi<'_>, known:
     }
 }
 
-async fn write(kind: &'static str, object: &Value, api: &ClusterApi<'_>, known: &mut Known) -> Result<(), ApiError> {
-    if !known.ours.contains(kind) {
-        api.must_be_ours(object).await?;
+async fn write(
+    kind: &'static str,
+    object: &Value,
+    api: &ClusterApi<'_>,
+    known: &mut Known,
+    now: Timestamp,
+) -> Result<(), ApiError> {
+    match known.ours.get(kind) {
+        Some((written, at)) if written == object && now.duration_since(*at).abs() < WRITTEN_AGAIN => return Ok(()),
+        Some(_) => {}
+        None => api.must_be_ours(object).await?,
     }
     api.apply(object.clone(), None).await?;
-    known.ours.insert(kind);
+    known.ours.insert(kind, (object.clone(), now));
     Ok(())
 }
 

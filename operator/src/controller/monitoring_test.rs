@@ -68,8 +68,13 @@ fn monitor(owner: &str) -> Value {
 }
 
 async fn pass(client: &Client, monitoring: &Value, known: &mut Known) -> Monitoring {
+    pass_at(0, client, monitoring, known).await
+}
+
+async fn pass_at(second: i64, client: &Client, monitoring: &Value, known: &mut Known) -> Monitoring {
     let cluster = cluster(monitoring);
-    run(&cluster, &ClusterApi::new(client.clone(), &cluster), known).await
+    let now = Timestamp::from_second(second).unwrap();
+    run(&cluster, &ClusterApi::new(client.clone(), &cluster), known, now).await
 }
 
 fn pods() -> Value {
@@ -108,24 +113,28 @@ async fn a_right_that_is_missing_is_named_with_the_remedy() {
 }
 
 #[tokio::test]
-async fn what_is_asked_for_is_written_and_looked_for_once() {
+async fn what_is_asked_for_is_written_when_it_changes_and_once_a_minute() {
     let answer = |method: &str| match method {
         "GET" => refusal(404, "NotFound"),
         _ => said(200, monitor("u-1")),
     };
     let (client, asked) = server(answer).await;
     let mut known = Known::default();
-    for _ in 0..2 {
-        assert_eq!(pass(&client, &pods(), &mut known).await, Monitoring::Written);
+    let other = json!({ "podMonitor": { "enabled": true, "intervalSeconds": 30 } });
+    let first =
+        ["GET podmonitors/main", "PATCH podmonitors/main", "GET servicemonitors/main", "GET prometheusrules/main"];
+    for (second, wishes, expected) in [
+        (0, &pods(), &first[..]),
+        (59, &pods(), &[]),
+        (60, &pods(), &["PATCH podmonitors/main"]),
+        (61, &other, &["PATCH podmonitors/main"]),
+        (62, &other, &[]),
+        // A clock that was set back.
+        (1, &other, &["PATCH podmonitors/main"]),
+    ] {
+        assert_eq!(pass_at(second, &client, wishes, &mut known).await, Monitoring::Written);
+        assert_eq!(std::mem::take(&mut *asked.lock()), expected, "at {second} s");
     }
-    let expected = [
-        "GET podmonitors/main",
-        "PATCH podmonitors/main",
-        "GET servicemonitors/main",
-        "GET prometheusrules/main",
-        "PATCH podmonitors/main",
-    ];
-    assert_eq!(*asked.lock(), expected);
 }
 
 #[tokio::test]

@@ -127,7 +127,7 @@ pub(super) async fn run(known: &ZooKeeperCluster, context: &Context) -> Result<R
     let may_act = may_act(&found);
     if may_act {
         carry_out(context, &valid, &cluster_api, &mut found, &mut notices).await;
-        found.monitoring = tell_prometheus(context, &valid, &cluster_api).await;
+        found.monitoring = tell_prometheus(context, &valid, &cluster_api, now).await;
     }
     let before = cluster.status.clone().unwrap_or_default();
     let after = sum_up(&cluster, &valid, &found, &before, now);
@@ -471,9 +471,14 @@ async fn carry_out(
 }
 
 /// Behind everything that servers need: they do without.
-async fn tell_prometheus(context: &Context, cluster: &ValidatedCluster, api: &ClusterApi<'_>) -> Monitoring {
+async fn tell_prometheus(
+    context: &Context,
+    cluster: &ValidatedCluster,
+    api: &ClusterApi<'_>,
+    now: Timestamp,
+) -> Monitoring {
     let mut known = context.memory.lock().entry(cluster.uid.clone()).or_default().monitoring.clone();
-    let monitoring = monitoring::run(cluster, api, &mut known).await;
+    let monitoring = monitoring::run(cluster, api, &mut known, now).await;
     context.memory.lock().entry(cluster.uid.clone()).or_default().monitoring = known;
     monitoring
 }
