@@ -1,6 +1,7 @@
 //! What is told as events: what was done, and what has become true or untrue between two statuses. Pure.
 
 use crate::crd::{ConditionStatus, ZooKeeperClusterStatus};
+use crate::status::PRESSURE;
 use plan::{Action, EvictReason, Plan, Slot};
 
 /// Something worth an event.
@@ -122,7 +123,8 @@ pub fn changes(before: &ZooKeeperClusterStatus, after: &ZooKeeperClusterStatus, 
             continue;
         }
         if new == Some(*bad) && old != Some(*bad) {
-            all.push(Notice::warning(reason, message));
+            let is_pressure = after.conditions.iter().any(|it| it.r#type == *kind && it.reason == PRESSURE);
+            all.push(Notice::warning(if is_pressure { PRESSURE } else { reason }, message));
         } else if old == Some(*bad) && new.is_some_and(|new| new != *bad && new != ConditionStatus::Unknown) {
             all.extend(good_reason.map(|reason| Notice::normal(reason, message)));
         }
@@ -240,6 +242,15 @@ mod tests {
         assert_eq!(reasons(&bad, &bad), [""; 0]);
         assert_eq!(reasons(&bad, &good), ["MonitoringAvailable"]);
         assert_eq!(reasons(&bad, &none), [""; 0]);
+    }
+
+    #[test]
+    fn what_is_wrong_with_the_storage_is_what_the_event_is_called() {
+        let mut full = with("StorageOK", ConditionStatus::False);
+        let good = with("StorageOK", ConditionStatus::True);
+        assert_eq!(reasons(&good, &full), ["ForeignVolume"]);
+        full.conditions[0].reason = PRESSURE.to_owned();
+        assert_eq!(reasons(&good, &full), ["StoragePressure"]);
     }
 
     #[test]

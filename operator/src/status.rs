@@ -11,6 +11,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use plan::{Kind, Observed, Plan, Role, Slot, State, Summary, Truth};
 use std::collections::BTreeMap;
 
+/// The reason of `StorageOK` where a disk is full.
+pub(crate) const PRESSURE: &str = "StoragePressure";
+
 /// Something that keeps the operator from doing what it has planned.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trouble {
@@ -179,6 +182,7 @@ fn conditions(seen: &Seen<'_>, before: &ZooKeeperClusterStatus) -> Vec<Condition
     let make = |kind: &str, status, reason: &str, message: String| {
         condition(kind, status, reason, message, seen.generation, seen.now)
     };
+    let full = full_disks(seen);
     let planned = seen.plan.conditions.iter().map(|it| match (it.kind, seen.trouble) {
         // Nothing is as the spec says as long as the operator cannot make it so.
         (plan::ConditionKind::Ready, Some(trouble)) => {
@@ -186,6 +190,9 @@ fn conditions(seen: &Seen<'_>, before: &ZooKeeperClusterStatus) -> Vec<Condition
         }
         (plan::ConditionKind::StorageOk, Some(trouble)) if trouble.is_about_volumes() => {
             make("StorageOK", ConditionStatus::False, trouble.reason, trouble.message.clone())
+        }
+        (plan::ConditionKind::StorageOk, _) if it.status == Truth::True && full.is_some() => {
+            make("StorageOK", ConditionStatus::False, PRESSURE, full.clone().unwrap_or_default())
         }
         (kind, _) => make(&kind.to_string(), truth(it.status), it.reason, it.message.clone()),
     });
@@ -210,6 +217,19 @@ fn monitoring(seen: &Seen<'_>, before: &ZooKeeperClusterStatus) -> Option<Condit
         Monitoring::Refused(trouble) => (ConditionStatus::False, trouble.reason, trouble.message.clone()),
     };
     Some(condition(MONITORING_OK, truth, reason, message, seen.generation, seen.now))
+}
+
+/// Which servers wait for room.
+fn full_disks(seen: &Seen<'_>) -> Option<String> {
+    let full = seen.answers.iter().filter(|(_, answer)| answer.is_disk_full);
+    let pods: Vec<String> = full.map(|(slot, _)| pod_name(&seen.cluster.name, *slot)).collect();
+    (!pods.is_empty()).then(|| {
+        format!(
+            "the disk is full at {}: what is written there waits, and goes on by itself when there is room. Ask for more in \
+             `spec.storage.data.size`, or remove what does not belong there",
+            pods.join(", ")
+        )
+    })
 }
 
 fn condition(

@@ -72,6 +72,8 @@ struct Look<'a> {
     cluster: &'a ValidatedCluster,
     /// Servers that say nothing.
     silent: &'a [u32],
+    /// Servers whose disks are full.
+    full: &'a [u32],
     /// That of the voters' template; pods have `r1`.
     revision: &'a str,
     trouble: Option<&'a Trouble>,
@@ -81,11 +83,14 @@ struct Look<'a> {
 impl<'a> Look<'a> {
     /// All is well with it.
     fn at(cluster: &'a ValidatedCluster) -> Look<'a> {
-        Look { cluster, silent: &[], revision: "r1", trouble: None, monitoring: &Monitoring::Written }
+        Look { cluster, silent: &[], full: &[], revision: "r1", trouble: None, monitoring: &Monitoring::Written }
     }
 
     fn status(&self, now: i64, before: &ZooKeeperClusterStatus) -> ZooKeeperClusterStatus {
-        let (mut objects, answers) = objects_and_answers(self.silent);
+        let (mut objects, mut answers) = objects_and_answers(self.silent);
+        for ordinal in self.full {
+            answers.get_mut(&Slot::voter(*ordinal)).unwrap().is_disk_full = true;
+        }
         let set = objects.voters.as_mut().and_then(|set| set.status.as_mut()).unwrap();
         set.update_revision = Some(self.revision.to_owned());
         let record = Record {
@@ -208,6 +213,16 @@ fn who_only_watches_does_not_say_that_all_is_as_the_spec_says() {
     let status = status_of(&[], Some(&trouble), 100, &ZooKeeperClusterStatus::default());
     assert_eq!(condition_of(&status, "StorageOK").message, "whose");
     assert_eq!(condition_of(&status, "StorageOK").status, ConditionStatus::False);
+}
+
+#[test]
+fn full_disks_are_named_and_told_of() {
+    let before = status_of(&[], None, 100, &ZooKeeperClusterStatus::default());
+    let after = Look { full: &[1, 2], ..Look::at(&cluster()) }.status(200, &before);
+    let storage = condition_of(&after, "StorageOK");
+    assert_eq!((storage.status, storage.reason.as_str()), (ConditionStatus::False, "StoragePressure"));
+    assert!(storage.message.starts_with("the disk is full at main-1, main-2: "), "{}", storage.message);
+    assert_eq!(condition_of(&status_of(&[], None, 300, &after), "StorageOK").status, ConditionStatus::True);
 }
 
 #[test]

@@ -17,14 +17,20 @@ use crate::{dist, paint, setup, suites, test};
 /// The package of the tests.
 pub const PACKAGE: &str = "zookube-e2e";
 
+/// What `cargo xtask test` calls it.
+pub const SUITE: &str = "e2e";
+
 /// Test programs that take minutes each, for what they wait for does: only with `--all`, or by name.
 const LONG: &[&str] = &["lifetime", "nodes"];
+
+/// Of these programs only some modules, but with `--all` or by name: what people do every day.
+const SHORT: &[(&str, &[&str])] = &[("operator", &["lifecycle::", "resource::", "rollout::"])];
 
 const HELP: &str = "\
 cargo xtask e2e [--keep] [--all] [--nodes N] [filter]... [-- test arguments]
     Runs the test programs of tests/e2e on a cluster: that of KUBECONFIG, or one that is brought up first and taken down
     afterwards, which takes root. A filter is the name of a test program, or a part of a test's name.
-    --all      the long ones, too
+    --all      the long ones, too, and every case of the operator
     --nodes N  begin with so many nodes (1); tests that need more add them
     --keep     leave the cluster there, and say how it is reached
 cargo xtask e2e --up [--nodes N]
@@ -55,30 +61,37 @@ pub fn run(arguments: &[String]) -> Result<()> {
     if request.down {
         return take_down();
     }
-    prepare()?;
-    paint::heading("build");
-    let metadata = Metadata::of_members()?;
-    let built = suites::build_e2e(&metadata, PACKAGE)?;
-    let chosen = request.choose(&built.programs)?;
-    let images = images(&metadata)?;
-
-    paint::heading("cluster");
-    let cluster = obtain(&request, &built.keeper)?;
-    load(&cluster, &images)?;
-    let outcomes = run_programs(&request, &cluster, &metadata, &chosen)?;
-    if outcomes.iter().any(|outcome| outcome.tally.failed > 0) {
-        println!("{}", cluster.log_tails());
-    }
-    finish(&request, cluster)?;
+    let outcomes = outcomes(&request, &Metadata::of_members()?)?;
     if request.up {
         return Ok(());
     }
-    let left: Vec<&str> =
-        LONG.iter().filter(|name| !chosen.iter().any(|(chosen, _)| chosen == *name)).copied().collect();
-    if !left.is_empty() && request.filters.is_empty() {
-        println!("not run: {} (`cargo xtask e2e --all`)", left.join(", "));
-    }
     test::summarize(&outcomes)
+}
+
+/// What `cargo xtask test` runs of it, on a cluster of its own or that of `KUBECONFIG`.
+pub fn short(metadata: &Metadata, harness: &[String]) -> Result<Vec<Outcome>> {
+    outcomes(&Request { harness: harness.to_vec(), ..Request::default() }, metadata)
+}
+
+fn outcomes(request: &Request, metadata: &Metadata) -> Result<Vec<Outcome>> {
+    prepare()?;
+    paint::heading("build");
+    let built = suites::build_e2e(metadata, PACKAGE)?;
+    let chosen = request.choose(&built.programs)?;
+    let images = images(metadata)?;
+
+    paint::heading("cluster");
+    let cluster = obtain(request, &built.keeper)?;
+    load(&cluster, &images)?;
+    let outcomes = run_programs(request, &cluster, metadata, &chosen)?;
+    if outcomes.iter().any(|outcome| outcome.tally.failed > 0) {
+        println!("{}", cluster.log_tails());
+    }
+    finish(request, cluster)?;
+    if request.is_short() {
+        println!("not run: the other cases of the operator, {} (`cargo xtask e2e --all`)", LONG.join(", "));
+    }
+    Ok(outcomes)
 }
 
 impl Request {
@@ -116,10 +129,18 @@ impl Request {
         Ok(chosen)
     }
 
-    /// What goes to the test programs.
-    fn arguments<'a>(&'a self, programs: &'a [(String, PathBuf)]) -> impl Iterator<Item = &'a String> {
+    /// Whether only what does not take long is run.
+    fn is_short(&self) -> bool {
+        !self.all && !self.up && self.filters.is_empty()
+    }
+
+    /// What goes to a test program.
+    fn arguments<'a>(&'a self, program: &str, programs: &'a [(String, PathBuf)]) -> Vec<&'a str> {
+        let short = SHORT.iter().filter(|(name, _)| self.is_short() && *name == program);
+        let short = short.flat_map(|(_, modules)| modules.iter().copied());
         let is_program = |filter: &&String| programs.iter().any(|(name, _)| name == *filter);
-        self.filters.iter().filter(move |filter| !is_program(filter)).chain(&self.harness)
+        let filters = self.filters.iter().filter(|filter| !is_program(filter)).chain(&self.harness);
+        short.chain(filters.map(String::as_str)).collect()
     }
 }
 
@@ -185,7 +206,7 @@ fn run_programs(
         let mut runner = Runner::new(&log)?;
         let mut command = Command::new(program);
         command.current_dir(dir).env("CARGO_MANIFEST_DIR", dir).env("KUBECONFIG", cluster.kubeconfig());
-        command.args(request.arguments(chosen));
+        command.args(request.arguments(name, chosen));
         runner.run(command)?;
         outcomes.push(runner.finish(&suite, &log));
     }
@@ -227,17 +248,22 @@ mod tests {
         Request::read(&words).expect("a valid command line")
     }
 
+    /// What `operator`, or the only program, is given.
     fn check(line: &str, programs: &[&str], arguments: &[&str]) {
         let all = ["cluster", "lifetime", "nodes", "operator"].map(|name| (name.to_owned(), PathBuf::from(name)));
         let request = request(line);
         let chosen = request.choose(&all).expect("a program to run");
         assert_eq!(chosen.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), programs, "{line}");
-        assert_eq!(request.arguments(&chosen).collect::<Vec<_>>(), arguments, "{line}");
+        let program = programs.last().expect("a program");
+        assert_eq!(request.arguments(program, &chosen), arguments, "{line}");
+        assert!(programs.len() == 1 || !request.arguments("cluster", &chosen).contains(&"rollout::"), "{line}");
     }
 
     #[test]
     fn filters_are_programs_or_tests() {
-        check("", &["cluster", "operator"], &[]);
+        check("", &["cluster", "operator"], &["lifecycle::", "resource::", "rollout::"]);
+        check("-- --nocapture", &["cluster", "operator"], &["lifecycle::", "resource::", "rollout::", "--nocapture"]);
+        check("operator", &["operator"], &[]);
         check("--all --keep", &["cluster", "lifetime", "nodes", "operator"], &[]);
         check("nodes", &["nodes"], &[]);
         check("nodes drain", &["nodes"], &["drain"]);

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::runner::{Outcome, Runner};
 use crate::suites::{self, Built, Suite};
 use crate::workspace::{self, Metadata};
-use crate::{AlreadyTold, charts, paint, setup};
+use crate::{AlreadyTold, charts, e2e, paint, setup};
 
 /// The command.
 pub fn run(arguments: &[String]) -> Result<()> {
@@ -18,10 +18,15 @@ pub fn run(arguments: &[String]) -> Result<()> {
     let all = suites::discover(&metadata);
     if ours.iter().any(|argument| argument == "--list") {
         all.iter().for_each(|suite| println!("{}", suite.name));
+        println!("{}", e2e::SUITE);
         return Ok(());
     }
     let chosen = choose(&all, ours)?;
-    run_suites(&metadata, &chosen, harness, &[])
+    let mut outcomes = outcomes(&metadata, &chosen, harness, &[])?;
+    if ours.is_empty() || ours.iter().any(|word| word == e2e::SUITE) {
+        outcomes.extend(e2e::short(&metadata, harness)?);
+    }
+    summarize(&outcomes)
 }
 
 /// What is for us, and what is for the test programs.
@@ -35,7 +40,7 @@ pub fn split_at_dashes(arguments: &[String]) -> (&[String], &[String]) {
 fn choose<'a>(all: &'a [Suite], words: &[String]) -> Result<Vec<&'a Suite>> {
     for word in words {
         ensure!(
-            all.iter().any(|suite| suite.answers_to(word)),
+            word == e2e::SUITE || all.iter().any(|suite| suite.answers_to(word)),
             "there is no suite `{word}`; `cargo xtask test --list` shows them"
         );
     }
@@ -54,6 +59,15 @@ pub fn run_suites(
     harness: &[String],
     environment: &[(&str, String)],
 ) -> Result<()> {
+    summarize(&outcomes(metadata, suites, harness, environment)?)
+}
+
+fn outcomes(
+    metadata: &Metadata,
+    suites: &[&Suite],
+    harness: &[String],
+    environment: &[(&str, String)],
+) -> Result<Vec<Outcome>> {
     if suites.iter().any(|suite| suite.external) {
         setup::ensure_all()?;
     }
@@ -72,7 +86,7 @@ pub fn run_suites(
         paint::heading(&suite.name);
         outcomes.push(run_suite(suite, &built, harness, environment, logs.join(log_name(suite)))?);
     }
-    summarize(&outcomes)
+    Ok(outcomes)
 }
 
 fn log_name(suite: &Suite) -> String {

@@ -4,7 +4,7 @@
 
     SESSION <id>       once
     ACK <n> <seconds>  for each /loss/<n> that a server has acknowledged, with the time on a steady clock
-    STATE <state>      whenever the connection changes
+    STATE <state> <seconds>  whenever the connection changes
     DONE <n>           at the end
 """
 
@@ -29,7 +29,7 @@ def main():
     # An address that is not served for a moment is tried again at once: the service leads to another server.
     retry = KazooRetry(max_tries=-1, delay=0.02, backoff=1.5, max_delay=0.3)
     zk = KazooClient(hosts=hosts, timeout=30, connection_retry=retry)
-    zk.add_listener(lambda state: say("STATE", state))
+    zk.add_listener(lambda state: say("STATE", state, time.monotonic()))
     zk.start(timeout=60)
     zk.ensure_path("/loss")
     session = zk.client_id[0]

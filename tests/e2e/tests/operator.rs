@@ -5,9 +5,11 @@
 
 mod operator {
     mod faults;
+    mod hardship;
     mod lab;
     mod lifecycle;
     mod mishaps;
+    mod resource;
     mod rollout;
     mod writer;
 }

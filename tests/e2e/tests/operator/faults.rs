@@ -116,12 +116,7 @@ fn a_node_is_drained() {
 fn another_version_of_the_servers() {
     let lab = Lab::new("upgrade");
     let next = "docker.io/library/zookube:0.1.1-e2e";
-    for node in lab.cluster.nodes().iter().filter(|node| node.process().is_some()) {
-        let images = node.run(&["ctr", "--namespace", "k8s.io", "images", "list", "-q"]).expect("ctr");
-        let old = images.lines().find(|name| name.contains("/zookube:") || name.starts_with("zookube:"));
-        let old = old.expect("the servers' image is on the node");
-        node.run(&["ctr", "--namespace", "k8s.io", "images", "tag", "--force", old, next]).expect("ctr");
-    }
+    lab.retag("zookube", next);
     lab.apply(&json!({ "rollout": { "minReadySeconds": 1 } }));
     lab.ready(3, 0);
     let mut writer = lab.writer(5);

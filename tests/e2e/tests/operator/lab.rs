@@ -173,6 +173,32 @@ impl Lab {
         self.cluster.kubectl(&kill).expect("operators are killed");
     }
 
+    /// Ends all operators, and waits until they are gone.
+    pub fn stop_operators(&self) {
+        self.scale_deployment(OPERATOR, "zookube-operator", 0);
+        self.until("the operators to be gone", |lab| {
+            let pods = lab.cluster.get(&["pods", "--namespace", OPERATOR]).unwrap_or_default();
+            pods["items"].as_array().is_some_and(Vec::is_empty)
+        });
+    }
+
+    /// Gives an image of ours another name, too, on every node.
+    pub fn retag(&self, image: &str, next: &str) {
+        for node in self.cluster.nodes().iter().filter(|node| node.process().is_some()) {
+            let images = node.run(&["ctr", "--namespace", "k8s.io", "images", "list", "-q"]).expect("ctr");
+            let old = images
+                .lines()
+                .find(|name| name.rsplit('/').next().is_some_and(|it| it.starts_with(&format!("{image}:"))));
+            let old = old.unwrap_or_else(|| panic!("{image} is not on {}:\n{images}", node.name()));
+            node.run(&["ctr", "--namespace", "k8s.io", "images", "tag", "--force", old, next]).expect("ctr");
+        }
+    }
+
+    /// How long this case has lasted.
+    pub fn lasted(&self) -> Duration {
+        self.began.elapsed()
+    }
+
     /// Changes how many pods a deployment of another namespace has.
     pub fn scale_deployment(&self, namespace: &str, name: &str, replicas: u32) {
         let (deployment, replicas) = (format!("deployment/{name}"), format!("--replicas={replicas}"));

@@ -80,11 +80,7 @@ fn pods_deleted_while_scaling() {
 fn without_an_operator() {
     let lab = Lab::running("alone", &json!({}), 3);
     let mut writer = lab.writer(5);
-    lab.scale_deployment(OPERATOR, "zookube-operator", 0);
-    lab.until("the operators to be gone", |lab| {
-        let pods = lab.cluster.get(&["pods", "--namespace", OPERATOR]).unwrap_or_default();
-        pods["items"].as_array().is_some_and(Vec::is_empty)
-    });
+    lab.stop_operators();
     lab.scale(5).expect("kubectl scale");
     let leader = lab.leader();
     lab.must(&["delete", "pod", &leader, "--grace-period=0", "--force"]);

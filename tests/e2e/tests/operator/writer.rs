@@ -12,6 +12,9 @@ pub struct Writer {
     said: String,
 }
 
+/// A gap that somebody should have a look at, s.
+const REMARKABLE_S: f64 = 1.0;
+
 /// What came of it.
 #[derive(Debug, Clone, Copy)]
 pub struct Written {
@@ -40,9 +43,18 @@ impl Writer {
     pub fn stop(mut self) -> Written {
         self.conversation.say("stop");
         self.said += &self.conversation.hear("DONE ", LIMIT);
-        assert!(!self.said.contains("STATE EXPIRED"), "the session was lost:\n{}", self.said);
+        assert!(!self.said.contains("STATE LOST"), "the session was lost:\n{}", self.said);
         let all = acknowledged(&self.said);
-        let gap = all.windows(2).map(|pair| pair[1].1 - pair[0].1).fold(0.0, f64::max);
+        let longest = all.windows(2).max_by(|a, b| (a[1].1 - a[0].1).total_cmp(&(b[1].1 - b[0].1)));
+        let gap = longest.map_or(0.0, |pair| pair[1].1 - pair[0].1);
+        if let Some([(_, from), (_, to)]) = longest.filter(|_| gap > REMARKABLE_S) {
+            // What the client itself did then: it may have waited for a server that was gone.
+            let about = |time: f64| (from - 1.0..to + 1.0).contains(&time);
+            let states = self.said.lines().filter_map(|line| line.strip_prefix("STATE ")?.split_once(' '));
+            let states = states.filter_map(|(state, time)| Some((state, time.parse().ok()?)));
+            let states = states.filter(|(_, time)| about(*time)).map(|(state, time): (_, f64)| (state, time - from));
+            eprintln!("a gap of {gap:.1} s; the client, in seconds from its begin: {:.1?}", states.collect::<Vec<_>>());
+        }
         let count = all.last().map_or(0, |(number, _)| *number);
         assert!(all.iter().zip(1..).all(|((number, _), expected)| *number == expected), "one after another");
         Written { count, gap: Duration::from_secs_f64(gap) }
