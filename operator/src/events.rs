@@ -168,6 +168,7 @@ const CONDITIONS: &[(&str, ConditionStatus, &str, Option<&str>)] = &[
     ("DataLossRisk", ConditionStatus::True, "DataLossRisk", None),
     ("ConfigValid", ConditionStatus::False, "SpecInvalid", Some("SpecValid")),
     ("Paused", ConditionStatus::True, "Paused", Some("Resumed")),
+    ("MonitoringOK", ConditionStatus::False, "MonitoringUnavailable", Some("MonitoringAvailable")),
 ];
 
 fn condition<'a>(status: &'a ZooKeeperClusterStatus, kind: &str) -> (Option<ConditionStatus>, &'a str) {
@@ -209,6 +210,7 @@ mod tests {
             action: None,
             conditions: Vec::new(),
             phase: plan::Phase::Running,
+            stage: None,
             requeue: plan::Millis(0),
             steps: Vec::new(),
         }
@@ -234,6 +236,16 @@ mod tests {
     }
 
     #[test]
+    fn what_prometheus_cannot_be_told_is_told_once_and_a_withdrawn_wish_is_not() {
+        let [bad, good] = [ConditionStatus::False, ConditionStatus::True].map(|status| with("MonitoringOK", status));
+        let none = with("Paused", ConditionStatus::False);
+        assert_eq!(reasons(&none, &bad), ["MonitoringUnavailable"]);
+        assert_eq!(reasons(&bad, &bad), [""; 0]);
+        assert_eq!(reasons(&bad, &good), ["MonitoringAvailable"]);
+        assert_eq!(reasons(&bad, &none), [""; 0]);
+    }
+
+    #[test]
     fn what_is_wrong_with_the_storage_is_what_the_event_is_called() {
         let mut full = with("StorageOK", ConditionStatus::False);
         let good = with("StorageOK", ConditionStatus::True);
@@ -245,7 +257,7 @@ mod tests {
     #[test]
     fn a_step_begins_and_ends() {
         let none = with("Paused", ConditionStatus::False);
-        let scaling = ScalingStatus { from: 1, to: 3, step: "s".to_owned(), since: time() };
+        let scaling = ScalingStatus { from: 1, to: 3, step: "s".to_owned(), stage: "join".to_owned(), since: time() };
         let some = ZooKeeperClusterStatus { scaling: Some(scaling), ..none.clone() };
         assert_eq!(reasons(&none, &some), ["ScaleStarted"]);
         assert_eq!(reasons(&some, &some), [""; 0]);

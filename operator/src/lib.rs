@@ -11,6 +11,7 @@ pub mod build;
 mod causes;
 pub mod controller;
 pub mod crd;
+pub mod ended;
 pub mod events;
 pub mod http;
 pub mod lease;

@@ -93,8 +93,10 @@ fn render(file: &PathBuf) -> Result<String> {
             bail!("{}: refused\n  {}", file.display(), lines.join("\n  "));
         }
     };
+    let mut objects = build::objects(&cluster, Progress { is_founded: true, ..Progress::first(&cluster) });
+    objects.extend(build::monitoring(&cluster));
     let mut all = String::new();
-    for object in build::objects(&cluster, Progress { is_founded: true, ..Progress::first(&cluster) }) {
+    for object in objects {
         all += "---\n";
         all += &yaml(&object)?;
     }

@@ -1,17 +1,21 @@
-//! Figures of the operator itself (`zkop_…`), for Prometheus.
+//! Figures of the operator itself (`zkop_…`), for Prometheus. `docs/operator-metrics.md` is made from what is said here.
 
 use crate::crd::{ConditionStatus, ZooKeeperClusterStatus};
+use crate::ended::Ended;
 use crate::validate::ValidatedCluster;
 use parking_lot::Mutex;
+use plan::Stage;
+use prometheus::core::Collector;
 use prometheus::{
-    Encoder, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder,
 };
 use std::collections::BTreeMap;
 
 /// All of them.
 #[derive(Debug)]
 pub struct Metrics {
-    registry: Registry,
+    families: Families,
     /// Passes, by result.
     pub reconciles: IntCounterVec,
     /// How long passes take, s.
@@ -24,6 +28,9 @@ pub struct Metrics {
     pub silent_servers: IntCounter,
     /// Whether this operator is the one that works.
     pub is_leader: IntGauge,
+    failures: IntCounterVec,
+    stage_seconds: HistogramVec,
+    rollout_seconds: HistogramVec,
     info: IntGaugeVec,
     voters: IntGaugeVec,
     quorum: IntGaugeVec,
@@ -41,8 +48,118 @@ struct Known {
     leader: Option<String>,
 }
 
+/// What kept a pass from doing what it was about to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failure {
+    /// The API server did not answer in time.
+    Timeout,
+    /// Something had changed since it was looked at.
+    Conflict,
+    /// The API server has too much to do, or a disruption budget is used up.
+    TooManyRequests,
+    /// What was asked for is not there, or its kind is not.
+    NotFound,
+    /// The operator has not the right.
+    Forbidden,
+    /// An object of that name is somebody else's.
+    NameTaken,
+    /// The API server refused for another reason, or was not reached.
+    Api,
+    /// A watch ended in another way than it should.
+    Watch,
+    /// This machine has no random numbers.
+    Machine,
+}
+
+impl Failure {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::Timeout,
+        Self::Conflict,
+        Self::TooManyRequests,
+        Self::NotFound,
+        Self::Forbidden,
+        Self::NameTaken,
+        Self::Api,
+        Self::Watch,
+        Self::Machine,
+    ];
+
+    fn label(self) -> &'static str {
+        match self {
+            Self::Timeout => "timeout",
+            Self::Conflict => "conflict",
+            Self::TooManyRequests => "too_many_requests",
+            Self::NotFound => "not_found",
+            Self::Forbidden => "forbidden",
+            Self::NameTaken => "name_taken",
+            Self::Api => "api",
+            Self::Watch => "watch",
+            Self::Machine => "machine",
+        }
+    }
+}
+
+/// A metric, for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Described {
+    /// Its name.
+    pub name: String,
+    /// Counter, gauge or histogram.
+    pub kind: &'static str,
+    /// The names of its labels.
+    pub labels: Vec<String>,
+    /// What it means.
+    pub help: String,
+}
+
 /// The labels of a cluster.
 const CLUSTER: [&str; 2] = ["namespace", "name"];
+/// A pass takes as long as the API server and the servers let it, s.
+const PASS_BUCKETS: [f64; 8] = [0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0];
+/// A stage waits for a pod and for a snapshot to be fetched, s.
+const STAGE_BUCKETS: [f64; 10] = [1.0, 3.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0];
+/// A rollout waits for that of every pod, s.
+const ROLLOUT_BUCKETS: [f64; 10] = [10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0, 3600.0, 7200.0, 21600.0];
+
+/// What is published, with its description.
+#[derive(Debug, Default)]
+struct Families {
+    registry: Registry,
+    described: Vec<Described>,
+}
+
+impl Families {
+    fn add<T: Collector + Clone + 'static>(&mut self, kind: &'static str, family: T) -> prometheus::Result<T> {
+        self.registry.register(Box::new(family.clone()))?;
+        self.described.extend(family.desc().into_iter().map(|it| Described {
+            name: it.fq_name.clone(),
+            kind,
+            labels: it.variable_labels.clone(),
+            help: it.help.clone(),
+        }));
+        Ok(family)
+    }
+
+    fn counters(&mut self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntCounterVec> {
+        self.add("counter", IntCounterVec::new(Opts::new(name, help), labels)?)
+    }
+
+    fn gauges(&mut self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntGaugeVec> {
+        self.add("gauge", IntGaugeVec::new(Opts::new(name, help), labels)?)
+    }
+
+    fn histograms(
+        &mut self,
+        name: &str,
+        help: &str,
+        labels: &[&str],
+        buckets: &[f64],
+    ) -> prometheus::Result<HistogramVec> {
+        let options = HistogramOpts::new(name, help).buckets(buckets.to_vec());
+        self.add("histogram", HistogramVec::new(options, labels)?)
+    }
+}
 
 impl Metrics {
     /// New ones, all at zero.
@@ -50,52 +167,76 @@ impl Metrics {
     /// # Errors
     /// Never: the names are given here and are valid and different.
     pub fn new() -> prometheus::Result<Self> {
-        let registry = Registry::new();
-        let counters = |name: &str, help: &str, labels: &[&str]| -> prometheus::Result<IntCounterVec> {
-            let all = IntCounterVec::new(Opts::new(name, help), labels)?;
-            registry.register(Box::new(all.clone()))?;
-            Ok(all)
-        };
-        let gauges = |name: &str, help: &str, labels: &[&str]| -> prometheus::Result<IntGaugeVec> {
-            let all = IntGaugeVec::new(Opts::new(name, help), labels)?;
-            registry.register(Box::new(all.clone()))?;
-            Ok(all)
-        };
-        let seconds = HistogramOpts::new("zkop_reconcile_duration_seconds", "How long passes over a cluster take.")
-            .buckets(vec![0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0]);
-        let reconcile_seconds = Histogram::with_opts(seconds)?;
-        registry.register(Box::new(reconcile_seconds.clone()))?;
-        let silent_servers = IntCounter::new(
-            "zkop_admin_call_errors_total",
-            "Servers that were asked what they do and did not answer.",
-        )?;
-        registry.register(Box::new(silent_servers.clone()))?;
-        let is_leader = IntGauge::new(
-            "zkop_leader_election_is_leader",
-            "1 if this operator works, 0 if it waits for another one.",
-        )?;
-        registry.register(Box::new(is_leader.clone()))?;
+        let mut all = Families::default();
         let with = |more: &[&'static str]| [&CLUSTER[..], more].concat();
-        Ok(Self {
-            reconciles: counters("zkop_reconcile_total", "Passes over a cluster.", &["result"])?,
-            actions: counters("zkop_action_total", "Steps that were carried out.", &["action"])?,
-            action_failures: counters(
-                "zkop_action_failures_total",
-                "Steps that failed or were refused; each is looked at again.",
-                &["action"],
+        let pass = HistogramOpts::new("zkop_reconcile_duration_seconds", "How long passes over a cluster take.");
+        let silent = "Servers that were asked what they do and did not answer.";
+        let leads = "1 if this operator works, 0 if it waits for another one.";
+        let failed = "What passes could not do, by kind; each is tried again.";
+        let refused = "Steps that failed or were refused; each is looked at again.";
+        let stage = "How long stages of changes of the number of servers took, from the first sight of one to its end.";
+        let rollout = "How long rollouts took, from the first pod with another template to the last.";
+        let info = "1: what servers run, and what is going on.";
+        let metrics = Self {
+            reconciles: all.counters("zkop_reconcile_total", "Passes over a cluster: success, error.", &["result"])?,
+            reconcile_seconds: all.add("histogram", Histogram::with_opts(pass.buckets(PASS_BUCKETS.to_vec()))?)?,
+            failures: all.counters("zkop_reconcile_errors_total", failed, &["error"])?,
+            actions: all.counters("zkop_action_total", "Steps that were carried out.", &["action"])?,
+            action_failures: all.counters("zkop_action_failures_total", refused, &["action"])?,
+            stage_seconds: all.histograms("zkop_scale_step_seconds", stage, &with(&["step"]), &STAGE_BUCKETS)?,
+            rollout_seconds: all.histograms("zkop_rollout_seconds", rollout, &CLUSTER, &ROLLOUT_BUCKETS)?,
+            silent_servers: all.add("counter", IntCounter::new("zkop_admin_call_errors_total", silent)?)?,
+            is_leader: all.add("gauge", IntGauge::new("zkop_leader_election_is_leader", leads)?)?,
+            info: all.gauges("zkop_cluster_info", info, &with(&["version", "phase"]))?,
+            voters: all.gauges("zkop_cluster_voters", "Voters: wanted, ready, synced.", &with(&["state"]))?,
+            quorum: all.gauges("zkop_cluster_quorum", "1 if a leader has a quorum.", &CLUSTER)?,
+            config_version: all.gauges(
+                "zkop_cluster_config_version",
+                "Version of the configuration in force.",
+                &CLUSTER,
             )?,
-            info: gauges("zkop_cluster_info", "What servers run, and what is going on.", &with(&["version", "phase"]))?,
-            voters: gauges("zkop_cluster_voters", "Voters: wanted, ready, synced.", &with(&["state"]))?,
-            quorum: gauges("zkop_cluster_quorum", "1 if a leader has a quorum.", &CLUSTER)?,
-            config_version: gauges("zkop_cluster_config_version", "Version of the configuration in force.", &CLUSTER)?,
-            lag: gauges("zkop_member_lag_txns", "Transactions that a server lacks.", &with(&["id"]))?,
-            leader_changes: counters("zkop_cluster_leader_changes_total", "Times that another pod led.", &CLUSTER)?,
-            reconcile_seconds,
-            silent_servers,
-            is_leader,
-            registry,
+            lag: all.gauges("zkop_member_lag_txns", "Transactions that a server lacks.", &with(&["id"]))?,
+            leader_changes: all.counters(
+                "zkop_cluster_leader_changes_total",
+                "Times that another pod led.",
+                &CLUSTER,
+            )?,
+            families: all,
             known: Mutex::default(),
-        })
+        };
+        // From zero on: the first of a kind is an increase, too.
+        for failure in Failure::ALL {
+            metrics.failures.with_label_values(&[failure.label()]).inc_by(0);
+        }
+        Ok(metrics)
+    }
+
+    /// What there is, by name.
+    #[must_use]
+    pub fn described(&self) -> Vec<Described> {
+        let mut all = self.families.described.clone();
+        all.sort_by(|a, b| a.name.cmp(&b.name));
+        all
+    }
+
+    /// Counts what a pass could not do.
+    pub fn failed(&self, failure: Failure) {
+        self.failures.with_label_values(&[failure.label()]).inc();
+    }
+
+    /// Takes over how long something took that has ended.
+    pub fn took(&self, cluster: &ValidatedCluster, ended: &[Ended]) {
+        let (namespace, name) = (cluster.namespace.as_str(), cluster.name.as_str());
+        for ended in ended {
+            match ended {
+                Ended::Stage(stage, seconds) => {
+                    self.stage_seconds.with_label_values(&[namespace, name, stage.as_str()]).observe(*seconds);
+                }
+                Ended::Rollout(seconds) => {
+                    self.rollout_seconds.with_label_values(&[namespace, name]).observe(*seconds);
+                }
+            }
+        }
     }
 
     /// Takes over what a status says.
@@ -156,6 +297,10 @@ impl Metrics {
         for id in known.members {
             let _ = self.lag.remove_label_values(&[namespace, name, &id]);
         }
+        for stage in Stage::ALL {
+            let _ = self.stage_seconds.remove_label_values(&[namespace, name, stage.as_str()]);
+        }
+        let _ = self.rollout_seconds.remove_label_values(&[namespace, name]);
         let _ = self.quorum.remove_label_values(&[namespace, name]);
         let _ = self.config_version.remove_label_values(&[namespace, name]);
         let _ = self.leader_changes.remove_label_values(&[namespace, name]);
@@ -165,9 +310,13 @@ impl Metrics {
     #[must_use]
     pub fn text(&self) -> String {
         let mut text = Vec::new();
-        if let Err(error) = TextEncoder::new().encode(&self.registry.gather(), &mut text) {
+        if let Err(error) = TextEncoder::new().encode(&self.families.registry.gather(), &mut text) {
             tracing::warn!("metrics were not written: {error}");
         }
         String::from_utf8_lossy(&text).into_owned()
     }
 }
+
+#[cfg(test)]
+#[path = "metrics_test.rs"]
+mod tests;

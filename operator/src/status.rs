@@ -47,6 +47,20 @@ impl Trouble {
     }
 }
 
+/// What became of the objects that the Prometheus operator goes by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Monitoring {
+    /// Nothing is done in this pass; what was said of them holds.
+    NotTried,
+    /// Those that are asked for are there, and no others.
+    Written,
+    /// Some could not be written. Nothing else depends on them.
+    Refused(Trouble),
+}
+
+/// The condition of that.
+const MONITORING_OK: &str = "MonitoringOK";
+
 /// What a status is made of.
 #[derive(Debug, Clone, Copy)]
 pub struct Seen<'a> {
@@ -66,6 +80,8 @@ pub struct Seen<'a> {
     pub silence: &'a BTreeMap<Slot, String>,
     /// What keeps the plan from being carried out.
     pub trouble: Option<&'a Trouble>,
+    /// What became of the objects for Prometheus.
+    pub monitoring: &'a Monitoring,
     /// Now.
     pub now: &'a Time,
 }
@@ -181,11 +197,26 @@ fn conditions(seen: &Seen<'_>, before: &ZooKeeperClusterStatus) -> Vec<Condition
         (kind, _) => make(&kind.to_string(), truth(it.status), it.reason, it.message.clone()),
     });
     let valid = make("ConfigValid", ConditionStatus::True, "Valid", "every field makes sense".to_owned());
-    let mut all: Vec<Condition> = planned.chain([valid]).collect();
+    let mut all: Vec<Condition> = planned.chain([valid]).chain(monitoring(seen, before)).collect();
     for condition in &mut all {
         keep_time(condition, before);
     }
     all
+}
+
+/// Only where something is asked for. `Ready` does not depend on it: clients are served whoever looks on.
+fn monitoring(seen: &Seen<'_>, before: &ZooKeeperClusterStatus) -> Option<Condition> {
+    if !seen.cluster.spec.monitoring.is_wanted() {
+        return None;
+    }
+    let (truth, reason, message) = match seen.monitoring {
+        Monitoring::NotTried => {
+            return before.conditions.iter().find(|known| known.r#type == MONITORING_OK).cloned();
+        }
+        Monitoring::Written => (ConditionStatus::True, "Written", "Prometheus is told what is asked for".to_owned()),
+        Monitoring::Refused(trouble) => (ConditionStatus::False, trouble.reason, trouble.message.clone()),
+    };
+    Some(condition(MONITORING_OK, truth, reason, message, seen.generation, seen.now))
 }
 
 /// Which servers wait for room.
@@ -294,11 +325,12 @@ fn scaling(seen: &Seen<'_>, before: &ZooKeeperClusterStatus) -> Option<ScalingSt
     }
     let voters = number(seen.summary.config.values().filter(|role| **role == Role::Voter).count());
     let step = seen.plan.steps.first().cloned().unwrap_or_default();
-    let known = before.scaling.as_ref().filter(|known| known.step == step);
+    let stage = seen.plan.stage.map_or("", plan::Stage::as_str).to_owned();
+    let known = before.scaling.as_ref().filter(|known| known.stage == stage);
     let since = known.map_or_else(|| seen.now.clone(), |known| known.since.clone());
     // Once the votes have changed, `from` is what they were when the step began.
     let from = before.scaling.as_ref().map_or(voters, |known| known.from);
-    Some(ScalingStatus { from, to: seen.cluster.spec.replicas, step, since })
+    Some(ScalingStatus { from, to: seen.cluster.spec.replicas, step, stage, since })
 }
 
 fn rollout(seen: &Seen<'_>, before: &ZooKeeperClusterStatus) -> Option<RolloutStatus> {
@@ -311,7 +343,9 @@ fn rollout(seen: &Seen<'_>, before: &ZooKeeperClusterStatus) -> Option<RolloutSt
         _ => seen.observed.pods.iter().find(|pod| pod.terminating).map(|pod| pod.slot),
     };
     let is_under_way = updated < total || (before.rollout.is_some() && seen.plan.phase != plan::Phase::Running);
+    let since = before.rollout.as_ref().map_or_else(|| Some(seen.now.clone()), |known| known.since.clone());
     is_under_way.then(|| RolloutStatus {
+        since,
         updated: number(updated),
         total: number(total),
         current: current.map(|slot| pod_name(&seen.cluster.name, slot)),

@@ -59,8 +59,64 @@ fn objects_and_answers(silent: &[u32]) -> (Objects, BTreeMap<Slot, Answer>) {
     (objects, (0..3).filter(|ordinal| !silent.contains(ordinal)).map(answer).collect())
 }
 
+fn scaling(since: Time) -> ScalingStatus {
+    ScalingStatus { from: 5, to: 3, step: "s".to_owned(), stage: "leave".to_owned(), since }
+}
+
 fn at(second: i64) -> Time {
     Time(Timestamp::from_second(second).unwrap())
+}
+
+/// What is looked at.
+struct Look<'a> {
+    cluster: &'a ValidatedCluster,
+    /// Servers that say nothing.
+    silent: &'a [u32],
+    /// Servers whose disks are full.
+    full: &'a [u32],
+    /// That of the voters' template; pods have `r1`.
+    revision: &'a str,
+    trouble: Option<&'a Trouble>,
+    monitoring: &'a Monitoring,
+}
+
+impl<'a> Look<'a> {
+    /// All is well with it.
+    fn at(cluster: &'a ValidatedCluster) -> Look<'a> {
+        Look { cluster, silent: &[], full: &[], revision: "r1", trouble: None, monitoring: &Monitoring::Written }
+    }
+
+    fn status(&self, now: i64, before: &ZooKeeperClusterStatus) -> ZooKeeperClusterStatus {
+        let (mut objects, mut answers) = objects_and_answers(self.silent);
+        for ordinal in self.full {
+            answers.get_mut(&Slot::voter(*ordinal)).unwrap().is_disk_full = true;
+        }
+        let set = objects.voters.as_mut().and_then(|set| set.status.as_mut()).unwrap();
+        set.update_revision = Some(self.revision.to_owned());
+        let record = Record {
+            cluster_uid: Some("u-1".into()),
+            bootstrapped: true,
+            initial_members: (0..3).map(|ordinal| Slot::voter(ordinal).sid()).collect(),
+        };
+        let znode = Znode::Present { cluster_uid: "u-1".into(), barrier: VERSION };
+        let observed = observe::observed(self.cluster, false, &objects, record, &answers, znode);
+        let (plan, summary) = (plan::plan(&observed, Millis(now * 1000)), plan::summary(&observed));
+        let silent = self.silent.iter();
+        let silence = silent.map(|ordinal| (Slot::voter(*ordinal), "nothing within 2 s".to_owned())).collect();
+        let seen = Seen {
+            cluster: self.cluster,
+            generation: 4,
+            observed: &observed,
+            summary: &summary,
+            plan: &plan,
+            answers: &answers,
+            silence: &silence,
+            trouble: self.trouble,
+            monitoring: self.monitoring,
+            now: &at(now),
+        };
+        status(seen, before)
+    }
 }
 
 fn status_of(
@@ -69,43 +125,7 @@ fn status_of(
     now: i64,
     before: &ZooKeeperClusterStatus,
 ) -> ZooKeeperClusterStatus {
-    status_with(&[], silent, trouble, now, before)
-}
-
-/// The disks of `full` are full.
-fn status_with(
-    full: &[u32],
-    silent: &[u32],
-    trouble: Option<&Trouble>,
-    now: i64,
-    before: &ZooKeeperClusterStatus,
-) -> ZooKeeperClusterStatus {
-    let cluster = cluster();
-    let (objects, mut answers) = objects_and_answers(silent);
-    for ordinal in full {
-        answers.get_mut(&Slot::voter(*ordinal)).unwrap().is_disk_full = true;
-    }
-    let record = Record {
-        cluster_uid: Some("u-1".into()),
-        bootstrapped: true,
-        initial_members: (0..3).map(|ordinal| Slot::voter(ordinal).sid()).collect(),
-    };
-    let znode = Znode::Present { cluster_uid: "u-1".into(), barrier: VERSION };
-    let observed = observe::observed(&cluster, false, &objects, record, &answers, znode);
-    let (plan, summary) = (plan::plan(&observed, Millis(now * 1000)), plan::summary(&observed));
-    let silence = silent.iter().map(|ordinal| (Slot::voter(*ordinal), "nothing within 2 s".to_owned())).collect();
-    let seen = Seen {
-        cluster: &cluster,
-        generation: 4,
-        observed: &observed,
-        summary: &summary,
-        plan: &plan,
-        answers: &answers,
-        silence: &silence,
-        trouble,
-        now: &at(now),
-    };
-    status(seen, before)
+    Look { silent, trouble, ..Look::at(&cluster()) }.status(now, before)
 }
 
 fn condition_of<'a>(status: &'a ZooKeeperClusterStatus, kind: &str) -> &'a Condition {
@@ -198,7 +218,7 @@ fn who_only_watches_does_not_say_that_all_is_as_the_spec_says() {
 #[test]
 fn full_disks_are_named_and_told_of() {
     let before = status_of(&[], None, 100, &ZooKeeperClusterStatus::default());
-    let after = status_with(&[1, 2], &[], None, 200, &before);
+    let after = Look { full: &[1, 2], ..Look::at(&cluster()) }.status(200, &before);
     let storage = condition_of(&after, "StorageOK");
     assert_eq!((storage.status, storage.reason.as_str()), (ConditionStatus::False, "StoragePressure"));
     assert!(storage.message.starts_with("the disk is full at main-1, main-2: "), "{}", storage.message);
@@ -208,9 +228,52 @@ fn full_disks_are_named_and_told_of() {
 #[test]
 fn what_interrupts_a_step_does_not_end_it() {
     let mut before = status_of(&[], None, 100, &ZooKeeperClusterStatus::default());
-    before.scaling = Some(ScalingStatus { from: 5, to: 3, step: "s".to_owned(), since: at(1) });
+    before.scaling = Some(scaling(at(1)));
     // Two of three are away: nobody leads as far as anybody knows.
     let interrupted = status_of(&[1, 2], None, 200, &before);
     assert_eq!(interrupted.scaling, before.scaling);
     assert_eq!(status_of(&[], None, 300, &interrupted).scaling, None);
+}
+
+#[test]
+fn what_prometheus_cannot_be_told_is_a_condition_of_its_own() {
+    let mut cluster = cluster();
+    let tell = |cluster: &ValidatedCluster, monitoring: &Monitoring, now, before: &ZooKeeperClusterStatus| {
+        Look { monitoring, ..Look::at(cluster) }.status(now, before)
+    };
+    let refused = Monitoring::Refused(Trouble { reason: "KindMissing", message: "no PodMonitors".to_owned() });
+    let nothing = tell(&cluster, &refused, 100, &ZooKeeperClusterStatus::default());
+    assert!(nothing.conditions.iter().all(|it| it.r#type != MONITORING_OK), "nobody has asked for it");
+    cluster.spec.monitoring.pod_monitor.enabled = true;
+    let first = tell(&cluster, &refused, 200, &nothing);
+    let found = condition_of(&first, MONITORING_OK);
+    assert_eq!((found.status, found.reason.as_str()), (ConditionStatus::False, "KindMissing"));
+    assert_eq!(condition_of(&first, "Ready").status, ConditionStatus::True, "clients are served all the same");
+    let paused = tell(&cluster, &Monitoring::NotTried, 300, &first);
+    assert_eq!(condition_of(&paused, MONITORING_OK), found, "what was found out holds while nothing is tried");
+    let written = tell(&cluster, &Monitoring::Written, 400, &paused);
+    let found = condition_of(&written, MONITORING_OK);
+    assert_eq!((found.status, &found.last_transition_time), (ConditionStatus::True, &at(400)));
+}
+
+#[test]
+fn a_rollout_and_a_stage_have_a_beginning() {
+    let idle = status_of(&[], None, 100, &ZooKeeperClusterStatus::default());
+    let mut cluster = cluster();
+    let rolling = Look { revision: "r2", ..Look::at(&cluster) };
+    let begun = rolling.status(200, &idle);
+    assert_eq!(begun.rollout.as_ref().and_then(|rollout| rollout.since.clone()), Some(at(200)));
+    let later = rolling.status(300, &begun);
+    assert_eq!(later.rollout.and_then(|rollout| rollout.since), Some(at(200)), "not since the last look");
+
+    cluster.spec.replicas = 1;
+    let shrinking = Look::at(&cluster);
+    let smaller = shrinking.status(400, &idle).scaling.unwrap();
+    assert_eq!((smaller.stage.as_str(), smaller.since), ("leave", at(400)));
+    // Another server is spoken of; it is the same stage.
+    let mut before = idle.clone();
+    before.scaling = Some(scaling(at(1)));
+    assert_eq!(shrinking.status(500, &before).scaling.unwrap().since, at(1));
+    before.scaling.as_mut().unwrap().stage = "retire".to_owned();
+    assert_eq!(shrinking.status(600, &before).scaling.unwrap().since, at(600));
 }

@@ -42,6 +42,52 @@ fn samples() {
     }
 }
 
+/// A cluster that asks for objects for Prometheus.
+fn monitored(monitoring: Value) -> Vec<Value> {
+    let mut cluster = sample("small");
+    cluster.spec.monitoring = serde_json::from_value(monitoring).expect("spec.monitoring");
+    build::monitoring(&validated(&cluster))
+}
+
+#[test]
+fn what_prometheus_is_told() {
+    let (on, labels) = (json!({ "enabled": true }), json!({ "release": "prometheus" }));
+    let pods = json!({ "enabled": true, "labels": labels, "intervalSeconds": 30 });
+    let rule = json!({ "enabled": true, "labels": labels });
+    insta::assert_snapshot!("monitored", text(&monitored(json!({ "podMonitor": pods, "prometheusRule": rule }))));
+    insta::assert_snapshot!("service_monitor", text(&monitored(json!({ "serviceMonitor": on }))));
+    assert!(monitored(json!({})).is_empty(), "nothing that is not asked for");
+}
+
+#[test]
+fn every_series_of_a_rule_is_this_clusters() {
+    let rule = &monitored(json!({ "prometheusRule": { "enabled": true } }))[0];
+    let groups = rule["spec"]["groups"].as_array().expect("groups");
+    let rules: Vec<&Value> = groups.iter().flat_map(|group| group["rules"].as_array().expect("rules")).collect();
+    assert!(rules.iter().any(|rule| rule["alert"] == "ZookubeNoLeader"), "{rules:?}");
+    assert!(rules.iter().any(|rule| rule["record"] == "ensemble:zookube_leaders:sum"), "alerts use what is recorded");
+    for rule in rules {
+        let expression = rule["expr"].as_str().expect("an expression");
+        assert!(expression.contains("{namespace=\"zk-space\", ensemble=\"main\""), "{rule}");
+    }
+}
+
+#[test]
+fn each_kind_that_there_may_be_is_named() {
+    let on = json!({ "enabled": true });
+    // A definition refuses both monitors at the same time; whoever builds objects need not.
+    let all = monitored(json!({ "podMonitor": on, "serviceMonitor": on, "prometheusRule": on }));
+    let kinds: Vec<&str> = all.iter().filter_map(|object| object["kind"].as_str()).collect();
+    assert_eq!(kinds, build::MONITORING_KINDS);
+    for object in &all {
+        assert_eq!(
+            (&object["apiVersion"], &object["metadata"]["name"]),
+            (&json!(build::MONITORING_API), &json!("main"))
+        );
+        assert_eq!(object["metadata"]["ownerReferences"][0]["controller"], true);
+    }
+}
+
 #[test]
 fn clients_find_no_ensemble_before_there_is_one() {
     let names = |is_founded| {

@@ -51,6 +51,12 @@ watchNamespaces and deploy/zookube.yaml are all made from it. No wildcard, no no
 - apiGroups: [networking.k8s.io]
   resources: [networkpolicies]
   verbs: [get, create, patch, delete]
+{{- if .Values.features.monitoring }}
+# How Prometheus finds the servers and what it alerts on, where a cluster asks for that. Nothing lists or watches them.
+- apiGroups: [monitoring.coreos.com]
+  resources: [podmonitors, servicemonitors, prometheusrules]
+  verbs: [get, create, patch, delete]
+{{- end }}
 # What has been done, beside the cluster.
 - apiGroups: [events.k8s.io]
   resources: [events]

@@ -110,6 +110,41 @@ pub enum Phase {
     Deleting,
 }
 
+/// How far a change of the number of servers is. Other stories may have a pass between two of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    /// Pods are made for servers that shall join.
+    Start,
+    /// They fetch the data, then they are let in.
+    Join,
+    /// Servers are taken out of the configuration.
+    Leave,
+    /// They are told so.
+    Retire,
+    /// Their pods end.
+    EndPods,
+    /// So do their volumes.
+    DeleteVolumes,
+}
+
+impl Stage {
+    /// All of them.
+    pub const ALL: [Self; 6] = [Self::Start, Self::Join, Self::Leave, Self::Retire, Self::EndPods, Self::DeleteVolumes];
+
+    /// In one word for programs.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Join => "join",
+            Self::Leave => "leave",
+            Self::Retire => "retire",
+            Self::EndPods => "end_pods",
+            Self::DeleteVolumes => "delete_volumes",
+        }
+    }
+}
+
 /// What to do now. The caller writes the record, then the sizes, then does the action, and stops at the first refusal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
@@ -125,6 +160,8 @@ pub struct Plan {
     pub conditions: Vec<Condition>,
     /// The one word for people.
     pub phase: Phase,
+    /// How far the change of the number of servers is, where the phase is [`Phase::Scaling`].
+    pub stage: Option<Stage>,
     /// When to look again at the latest.
     pub requeue: Millis,
     /// What is about to be done, in words (`status.plan`).

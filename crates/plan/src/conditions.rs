@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::action::{Action, Phase, Plan};
+use crate::action::{Action, Phase, Plan, Stage};
 use crate::gates::why_no_leader;
 use crate::ids::{Kind, Millis, ServerId, Slot};
 use crate::observed::{Observed, Record};
@@ -94,7 +94,7 @@ pub(crate) struct Draft {
     steps: Vec<String>,
     /// Set where it does not follow from the rest.
     pub phase: Option<Phase>,
-    pub is_scaling: bool,
+    stage: Option<Stage>,
     pub is_rolling: bool,
     /// Why the number of servers cannot change now.
     scale_blocked: Option<Finding>,
@@ -112,7 +112,7 @@ impl Draft {
             action: None,
             steps: Vec::new(),
             phase: None,
-            is_scaling: false,
+            stage: None,
             is_rolling: false,
             scale_blocked: None,
             record_trouble: None,
@@ -130,6 +130,11 @@ impl Draft {
     /// Something that is waited for or done with the sizes.
     pub(crate) fn wait(&mut self, step: String) {
         self.steps.push(step);
+    }
+
+    /// The number of servers changes; the first that is under way counts.
+    pub(crate) fn scaling(&mut self, stage: Stage) {
+        self.stage.get_or_insert(stage);
     }
 
     /// Why the number of servers cannot change now; the first reason counts.
@@ -183,8 +188,10 @@ pub(crate) fn finish(view: &View<'_>, draft: Draft) -> Plan {
         () if is_busy || !is_ready => REQUEUE_WAITING,
         () => REQUEUE_IDLE,
     };
+    let phase = phase(view, &draft, is_ready);
     Plan {
-        phase: phase(view, &draft, is_ready),
+        phase,
+        stage: draft.stage.filter(|_| phase == Phase::Scaling),
         record: draft.record,
         voters_replicas: draft.voters_replicas,
         observers_replicas: draft.observers_replicas,
@@ -199,7 +206,7 @@ fn phase(view: &View<'_>, draft: &Draft, is_ready: bool) -> Phase {
     match draft.phase {
         Some(phase) => phase,
         None if view.leader().is_none() => Phase::NoQuorum,
-        None if draft.is_scaling => Phase::Scaling,
+        None if draft.stage.is_some() => Phase::Scaling,
         None if draft.is_rolling => Phase::RollingUpdate,
         None if is_ready => Phase::Running,
         None => Phase::Degraded,
@@ -309,7 +316,7 @@ fn unfinished(view: &View<'_>, draft: &Draft) -> Option<Finding> {
         () if draft.record_trouble.is_some() => draft.record_trouble.clone(),
         () if !draft.record.bootstrapped => Some(("Bootstrapping", "the ensemble is being founded".to_owned())),
         () if view.leader().is_none() => Some(why_no_leader(view)),
-        () if !is_sized || draft.is_scaling => Some((
+        () if !is_sized || draft.stage.is_some() => Some((
             "Scaling",
             format!(
                 "the ensemble has {} voters of {}, {} observers of {}",

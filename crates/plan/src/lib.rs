@@ -37,7 +37,7 @@ mod scene;
 mod summary;
 mod view;
 
-pub use action::{Action, EvictReason, Phase, Plan, Removal};
+pub use action::{Action, EvictReason, Phase, Plan, Removal, Stage};
 pub use conditions::{Condition, ConditionKind, Truth};
 pub use ids::{ConfigVersion, Epoch, Kind, Millis, ResourceVersion, Revision, ServerId, Slot, Uid, Zxid};
 pub use observed::{

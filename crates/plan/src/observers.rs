@@ -1,7 +1,7 @@
 //! Observers of the same resource. They have no vote, so a known leader is gate enough.
 
 use crate::Flow;
-use crate::action::Action;
+use crate::action::{Action, Stage};
 use crate::conditions::Draft;
 use crate::gates;
 use crate::ids::{Kind, ServerId, Slot};
@@ -28,7 +28,7 @@ pub(crate) fn change(view: &View<'_>, draft: &mut Draft) -> Flow {
     if leaving.is_empty() && staged.is_empty() {
         return Flow::Continue;
     }
-    draft.is_scaling = true;
+    draft.scaling(if leaving.is_empty() { Stage::Join } else { Stage::Leave });
     if !leaving.is_empty() {
         draft.act(Action::Reconfig { expect_version: committed.version, joining: Vec::new(), leaving });
         return Flow::Stop;
@@ -54,7 +54,7 @@ pub(crate) fn change(view: &View<'_>, draft: &mut Draft) -> Flow {
 pub(crate) fn begin(view: &View<'_>, draft: &mut Draft) -> Flow {
     let size = view.seen.cluster.desired(Kind::Observer);
     if size > view.replicas(Kind::Observer) {
-        draft.is_scaling = true;
+        draft.scaling(Stage::Start);
         if gates::slots_are_free(view, draft, Kind::Observer, size) {
             draft.grow(Kind::Observer, size);
             draft.wait(format!("start {}", servers(&joiners(view))));

@@ -2,7 +2,7 @@
 //!
 //! What happens after the change of the configuration is the same for voters and observers.
 
-use crate::action::Action;
+use crate::action::{Action, Stage};
 use crate::conditions::Draft;
 use crate::gates;
 use crate::ids::{Kind, ServerId, Slot};
@@ -35,7 +35,7 @@ pub(crate) fn finish(view: &View<'_>, draft: &mut Draft) -> Flow {
         let surplus = surplus(view, kind);
         // Retiring stamps the volume for good, so the survivors must be seen to go on without the server.
         if let Some(slot) = surplus.iter().find(|slot| !is_released(view, **slot)) {
-            draft.is_scaling = true;
+            draft.scaling(Stage::Retire);
             if survivors_agree(view, draft) && retire(view, draft, slot.sid()) {
                 return Flow::Stop;
             }
@@ -94,7 +94,7 @@ fn shrink(view: &View<'_>, draft: &mut Draft, kind: Kind, surplus: &[Slot]) {
     let kept = surplus.iter().find(|slot| !is_released(view, **slot)).map_or(0, |slot| slot.ordinal + 1);
     let size = view.seen.cluster.desired(kind).max(view.size_for_members(kind)).max(kept);
     if size < view.replicas(kind) {
-        draft.is_scaling = true;
+        draft.scaling(Stage::EndPods);
         draft.wait(format!("end the pods from {} on; their servers have left", Slot { kind, ordinal: size }));
         draft.shrink(kind, size);
     }
@@ -104,7 +104,7 @@ fn shrink(view: &View<'_>, draft: &mut Draft, kind: Kind, surplus: &[Slot]) {
 fn wait_for_the_last(view: &View<'_>, draft: &mut Draft, kind: Kind) {
     let is_beyond = |slot: &Slot| slot.kind == kind && slot.ordinal >= view.replicas(kind);
     if let Some(slot) = view.seen.pods.iter().map(|pod| pod.slot).find(is_beyond) {
-        draft.is_scaling = true;
+        draft.scaling(Stage::EndPods);
         draft.wait(format!("wait until the pod of {slot} is gone"));
     }
 }
@@ -124,7 +124,7 @@ fn delete_volume(view: &View<'_>, draft: &mut Draft, kind: Kind) -> bool {
     let Some(volume) = view.seen.volumes.iter().find(|volume| !volume.terminating && unused(volume.slot)) else {
         return false;
     };
-    draft.is_scaling = true;
+    draft.scaling(Stage::DeleteVolumes);
     draft.act(Action::DeleteVolume { slot: volume.slot, uid: volume.uid.clone() });
     true
 }
@@ -140,7 +140,7 @@ pub(crate) fn begin(view: &View<'_>, draft: &mut Draft) -> Flow {
     if leaving.is_empty() || stay.is_empty() {
         return Flow::Continue;
     }
-    draft.is_scaling = true;
+    draft.scaling(Stage::Leave);
     if !view.seen.cluster.joint {
         leaving = leaving.split_off(leaving.len() - 1);
     }

@@ -1,5 +1,5 @@
 use crate::scene::{Scene, VERSION, check_condition, sid, voter};
-use crate::{Action, ConditionKind, Retention, State, Truth, Volume, Zxid};
+use crate::{Action, ConditionKind, Phase, Retention, Stage, State, Truth, Volume, Zxid};
 
 fn leave(numbers: &[u8]) -> Action {
     let leaving = numbers.iter().map(|number| sid(*number)).collect();
@@ -8,7 +8,17 @@ fn leave(numbers: &[u8]) -> Action {
 
 #[test]
 fn row_6_members_leave_the_configuration_before_their_pods_end() {
-    Scene::running(5, 0).wish(3).check(Some(&leave(&[4, 5])));
+    let plan = Scene::running(5, 0).wish(3).check(Some(&leave(&[4, 5])));
+    assert_eq!(plan.stage, Some(Stage::Leave));
+}
+
+#[test]
+fn without_a_change_of_the_number_there_is_no_stage() {
+    assert_eq!(Scene::running(3, 0).plan().stage, None);
+    let mut scene = Scene::running(5, 0).wish(3);
+    scene.depose();
+    let plan = scene.plan();
+    assert_eq!((plan.phase, plan.stage), (Phase::NoQuorum, None), "what interrupts it is none");
 }
 
 #[test]
@@ -55,7 +65,8 @@ fn a_leader_that_leaves_hands_over_to_the_most_advanced_that_stays() {
 #[test]
 fn row_1_those_who_left_are_retired_the_highest_first_and_then_end() {
     let mut scene = Scene::running(3, 0).stage(voter(4)).stage(voter(5));
-    scene.check(Some(&Action::Retire { sid: sid(5), config_version: VERSION }));
+    let plan = scene.check(Some(&Action::Retire { sid: sid(5), config_version: VERSION }));
+    assert_eq!(plan.stage, Some(Stage::Retire));
     scene.answer(voter(5)).state = State::Retired;
     let plan = scene.plan();
     assert_eq!(plan.action, Some(Action::Retire { sid: sid(4), config_version: VERSION }));

@@ -1,7 +1,7 @@
 //! More voters: stage as learners, wait until they hold the data, one compare-and-swap change (rows 5, 10, 11).
 
 use crate::Flow;
-use crate::action::{Action, EvictReason};
+use crate::action::{Action, EvictReason, Stage};
 use crate::conditions::Draft;
 use crate::gates;
 use crate::ids::{Kind, ServerId, Slot};
@@ -26,7 +26,7 @@ pub(crate) fn finish(view: &View<'_>, draft: &mut Draft) -> Flow {
     if !joiners.iter().any(|sid| is_staged(view, *sid)) {
         return Flow::Continue;
     }
-    draft.is_scaling = true;
+    draft.scaling(Stage::Join);
     if rejoin(view, draft, &joiners) || !gates::voters_in_sync(view, draft, &view.voters()) {
         return Flow::Stop;
     }
@@ -53,7 +53,7 @@ pub(crate) fn begin(view: &View<'_>, draft: &mut Draft) -> Flow {
     if joiners.is_empty() {
         return Flow::Continue;
     }
-    draft.is_scaling = true;
+    draft.scaling(Stage::Start);
     if gates::voters_in_sync(view, draft, &view.voters()) && stage(view, draft) {
         draft.wait(format!("start {} as learners", servers(&joiners)));
     }

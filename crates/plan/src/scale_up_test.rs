@@ -1,5 +1,5 @@
 use crate::scene::{Scene, VERSION, check_condition, evicted, sid, voter};
-use crate::{Action, ConditionKind, EvictReason, Millis, Role, State, Truth, Volume, Znode};
+use crate::{Action, ConditionKind, EvictReason, Millis, Role, Stage, State, Truth, Volume, Znode};
 
 fn join(numbers: &[u8]) -> Action {
     let joining = numbers.iter().map(|number| (sid(*number), Role::Voter)).collect();
@@ -9,14 +9,15 @@ fn join(numbers: &[u8]) -> Action {
 #[test]
 fn row_5_new_voters_are_staged_before_they_get_a_vote() {
     let plan = Scene::running(1, 0).wish(3).plan();
-    assert_eq!((plan.voters_replicas, plan.action), (Some(3), None));
+    assert_eq!((plan.voters_replicas, plan.action, plan.stage), (Some(3), None, Some(Stage::Start)));
 }
 
 #[test]
 fn row_5_one_becomes_three_in_one_change_when_both_hold_the_data() {
     let mut scene = Scene::running(1, 0).stage(voter(2)).stage(voter(3)).wish(3);
-    scene.check(Some(&join(&[2, 3])));
+    assert_eq!(scene.check(Some(&join(&[2, 3]))).stage, Some(Stage::Join));
     scene.empty(voter(3));
+    assert_eq!(scene.plan().stage, Some(Stage::Join), "what is waited for is a part of it");
     scene.check_waits(ConditionKind::ScaleAllowed, Truth::False, "LearnersCatchingUp");
 }
 

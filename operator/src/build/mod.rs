@@ -3,8 +3,11 @@
 mod config_map;
 mod disruption_budget;
 mod labels;
+mod monitor;
 mod network_policy;
 mod pod;
+mod prometheus_rule;
+mod promql;
 mod secret;
 mod service;
 mod service_account;
@@ -115,6 +118,19 @@ pub fn objects(cluster: &ValidatedCluster, progress: Progress) -> Vec<Value> {
     }
     all
 }
+
+/// What the Prometheus operator is told. Not among the [`objects`]: a Kubernetes cluster need not know these kinds, and nothing of the
+/// ensemble depends on them.
+#[must_use]
+pub fn monitoring(cluster: &ValidatedCluster) -> Vec<Value> {
+    let all = [monitor::of_pods(cluster), monitor::of_service(cluster), prometheus_rule::build(cluster)];
+    all.into_iter().flatten().collect()
+}
+
+/// The kinds of [`monitoring`], whether they are asked for or not; all objects have the cluster's name.
+pub const MONITORING_KINDS: [&str; 3] = ["PodMonitor", "ServiceMonitor", "PrometheusRule"];
+/// Whose kinds they are.
+pub const MONITORING_API: &str = "monitoring.coreos.com/v1";
 
 /// As JSON, which Kubernetes' types cannot fail to become.
 #[must_use]

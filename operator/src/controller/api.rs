@@ -1,12 +1,11 @@
 //! The API server: what is read and written there, each request with a limit of time and nothing remembered.
 
 use crate::build;
+use crate::metrics::Failure;
 use crate::observe::{Objects, pod_name, set_name, slot_of};
 use crate::validate::ValidatedCluster;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret};
-use k8s_openapi::api::networking::v1::NetworkPolicy;
-use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{
     Api, ApiResource, DeleteParams, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams, PostParams,
@@ -37,12 +36,33 @@ pub enum ApiError {
     /// Too many pods are away for another one to be taken.
     #[error("{0}: {1}")]
     TooManyRequests(String, String),
+    /// Kubernetes does not have it, or does not know its kind.
+    #[error("{0}: {1}")]
+    NotFound(String, String),
+    /// The operator has no right to that.
+    #[error("{0}: {1}")]
+    Forbidden(String, String),
     /// Another refusal, or no answer at all.
     #[error("{0}: {1}")]
     Failed(String, String),
     /// An object of that name is somebody else's.
     #[error("{0} is there and belongs to {1}. hint: remove it, or give this resource another name")]
     NotOurs(String, String),
+}
+
+impl ApiError {
+    /// As it is counted.
+    pub(super) fn failure(&self) -> Failure {
+        match self {
+            Self::Late(..) => Failure::Timeout,
+            Self::Conflict(..) => Failure::Conflict,
+            Self::TooManyRequests(..) => Failure::TooManyRequests,
+            Self::NotFound(..) => Failure::NotFound,
+            Self::Forbidden(..) => Failure::Forbidden,
+            Self::Failed(..) => Failure::Api,
+            Self::NotOurs(..) => Failure::NameTaken,
+        }
+    }
 }
 
 /// The objects of one cluster.
@@ -58,6 +78,8 @@ pub(super) async fn within<T>(what: &str, request: impl Future<Output = kube::Re
         Err(_) => Err(ApiError::Late(what.to_owned())),
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(kube::Error::Api(status))) => Err(match status.code {
+            403 => ApiError::Forbidden(what.to_owned(), status.message.clone()),
+            404 => ApiError::NotFound(what.to_owned(), status.message.clone()),
             409 => ApiError::Conflict(what.to_owned(), status.message.clone()),
             429 => ApiError::TooManyRequests(what.to_owned(), status.message.clone()),
             _ => ApiError::Failed(what.to_owned(), status.message.clone()),
@@ -208,26 +230,23 @@ impl<'a> ClusterApi<'a> {
     /// Removes what is not asked for any more, if it is there and ours.
     pub(super) async fn remove_unwanted(&self, objects: &[Value]) -> Result<(), ApiError> {
         let has = |kind: &str| objects.iter().any(|object| object["kind"] == kind);
-        if !has("PodDisruptionBudget") {
-            self.remove::<PodDisruptionBudget>().await?;
-        }
-        if !has("NetworkPolicy") {
-            self.remove::<NetworkPolicy>().await?;
+        for (api_version, kind) in [("policy/v1", "PodDisruptionBudget"), ("networking.k8s.io/v1", "NetworkPolicy")] {
+            if !has(kind) {
+                self.remove_own(api_version, kind).await?;
+            }
         }
         Ok(())
     }
 
-    async fn remove<K>(&self) -> Result<(), ApiError>
-    where
-        K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + DeserializeOwned + Debug,
-    {
-        let name = &self.cluster.name;
-        let Some(object) = self.get::<K>(name).await? else { return Ok(()) };
+    /// Removes the object of this kind that has the cluster's name, if it is there and ours.
+    pub(super) async fn remove_own(&self, api_version: &str, kind: &str) -> Result<(), ApiError> {
+        let (name, api) = (&self.cluster.name, self.dynamic(api_version, kind));
+        let Some(object) = within(&format!("read {kind} {name}"), api.get_opt(name)).await? else { return Ok(()) };
         if !object.owner_references().iter().any(|owner| owner.uid == self.cluster.uid) {
             return Ok(());
         }
-        let uid = Uid(object.uid().unwrap_or_default());
-        self.delete::<K>(name, &uid, None).await
+        let params = exactly(&Uid(object.uid().unwrap_or_default()), None);
+        within(&format!("delete {kind} {name}"), api.delete(name, &params)).await.map(drop)
     }
 
     /// Deletes this very object.

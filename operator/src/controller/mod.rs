@@ -6,6 +6,7 @@
 mod act;
 mod api;
 mod apply;
+mod monitoring;
 mod pass;
 mod polls;
 mod volumes;
@@ -16,7 +17,7 @@ pub use pass::Trigger;
 use crate::build;
 use crate::causes::causes;
 use crate::crd::ZooKeeperCluster;
-use crate::metrics::Metrics;
+use crate::metrics::{Failure, Metrics};
 use crate::servers::{Http, ZooKeeper};
 use crate::validate::Release;
 use futures::{Stream, StreamExt};
@@ -187,7 +188,10 @@ async fn reconcile(cluster: Arc<ZooKeeperCluster>, context: Arc<Context>) -> Res
     let key = cluster.uid().unwrap_or_default();
     match &outcome {
         Ok(_) => drop(context.failures.lock().remove(&key)),
-        Err(_) => *context.failures.lock().entry(key).or_default() += 1,
+        Err(error) => {
+            context.metrics.failed(error.failure());
+            *context.failures.lock().entry(key).or_default() += 1;
+        }
     }
     let result = if outcome.is_ok() { "success" } else { "error" };
     context.metrics.reconciles.with_label_values(&[result]).inc();
@@ -208,6 +212,10 @@ fn told(context: &Context, outcome: Outcome) {
         // Woken by something that has outlived its cluster.
         if let controller::Error::ObjectNotFound(gone) = &error {
             return pass::forget(context, gone.namespace.as_deref().unwrap_or_default(), &gone.name);
+        }
+        // What a pass could not do is counted by it.
+        if !matches!(error, controller::Error::ReconcilerFailed(..)) {
+            context.metrics.failed(Failure::Watch);
         }
         tracing::warn!("{}", causes(&error));
     }

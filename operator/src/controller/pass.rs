@@ -2,12 +2,14 @@
 
 use super::api::{ApiError, ClusterApi, MANAGER, within};
 use super::polls::Polls;
-use super::{Context, act, apply, volumes};
+use super::{Context, act, apply, monitoring, volumes};
 use crate::crd::{ZooKeeperCluster, ZooKeeperClusterStatus};
+use crate::ended;
 use crate::events::{self, Notice};
+use crate::metrics::Failure;
 use crate::observe::{self, Objects, pod_name, slot_of};
 use crate::servers::{Answer, Superuser};
-use crate::status::{self, Seen, Trouble};
+use crate::status::{self, Monitoring, Seen, Trouble};
 use crate::validate::{Refusal, ValidatedCluster, validate};
 use crate::{build, servers};
 use jiff::Timestamp;
@@ -55,6 +57,8 @@ pub(super) struct Memory {
     pub(super) hand_overs_refused: u32,
     /// Objects that are known to be ours: kind and name.
     pub(super) ours: HashSet<(String, String)>,
+    /// What the Prometheus operator has been told.
+    monitoring: monitoring::Known,
     /// When the status was written last.
     told: Option<Instant>,
     /// Questions that wait for servers to change.
@@ -70,6 +74,16 @@ pub(crate) enum PassError {
     Machine(#[from] getrandom::Error),
 }
 
+impl PassError {
+    /// As it is counted.
+    pub(super) fn failure(&self) -> Failure {
+        match self {
+            Self::Api(error) => error.failure(),
+            Self::Machine(_) => Failure::Machine,
+        }
+    }
+}
+
 /// What was found out about a cluster.
 struct Findings {
     objects: Objects,
@@ -79,6 +93,7 @@ struct Findings {
     summary: Summary,
     plan: Plan,
     trouble: Option<Trouble>,
+    monitoring: Monitoring,
     /// Nothing may be done, whatever the plan says.
     is_held: bool,
 }
@@ -112,6 +127,7 @@ pub(super) async fn run(known: &ZooKeeperCluster, context: &Context) -> Result<R
     let may_act = may_act(&found);
     if may_act {
         carry_out(context, &valid, &cluster_api, &mut found, &mut notices).await;
+        found.monitoring = tell_prometheus(context, &valid, &cluster_api, now).await;
     }
     let before = cluster.status.clone().unwrap_or_default();
     let after = sum_up(&cluster, &valid, &found, &before, now);
@@ -120,6 +136,8 @@ pub(super) async fn run(known: &ZooKeeperCluster, context: &Context) -> Result<R
     tell(context, &cluster, &notices).await;
     write_status(context, &api, &cluster, &before, &after).await?;
     context.metrics.observe(&valid, &after);
+    // Not before it is written: what is not is measured again.
+    context.metrics.took(&valid, &ended::between(&before, &after, now));
     keep_polling(context, &cluster, &valid, &found);
     Ok(Requeue::requeue(requeue(&found, may_act)))
 }
@@ -140,6 +158,7 @@ fn sum_up(
         answers: &found.answers,
         silence: &found.silence,
         trouble: found.trouble.as_ref(),
+        monitoring: &found.monitoring,
         now: &Time(now),
     };
     status::status(seen, before)
@@ -230,7 +249,8 @@ async fn look(
     observed.znode = znode(context, valid, &objects, &summary).await;
     let plan = plan::plan(&observed, Millis(now.as_millisecond()));
     trouble = trouble.or_else(|| left_alone(cluster, valid)).or_else(|| volumes::unfinished(valid, &objects));
-    Ok(Findings { objects, answers, silence, observed, summary, plan, trouble, is_held })
+    let monitoring = Monitoring::NotTried;
+    Ok(Findings { objects, answers, silence, observed, summary, plan, trouble, monitoring, is_held })
 }
 
 fn unreadable(cluster: &ValidatedCluster, why: &str) -> Trouble {
@@ -402,6 +422,7 @@ async fn carry_out(
         Ok(unsettled) => unsettled,
         Err(error) => {
             tracing::info!(cluster = cluster.name, "{error}");
+            context.metrics.failed(error.failure());
             found.trouble = Some(apply::trouble(&error));
             if !matches!(error, ApiError::Conflict(..)) {
                 notices.push(Notice::warning("ApplyFailed", error.to_string()));
@@ -447,6 +468,19 @@ async fn carry_out(
             }
         }
     }
+}
+
+/// Behind everything that servers need: they do without.
+async fn tell_prometheus(
+    context: &Context,
+    cluster: &ValidatedCluster,
+    api: &ClusterApi<'_>,
+    now: Timestamp,
+) -> Monitoring {
+    let mut known = context.memory.lock().entry(cluster.uid.clone()).or_default().monitoring.clone();
+    let monitoring = monitoring::run(cluster, api, &mut known, now).await;
+    context.memory.lock().entry(cluster.uid.clone()).or_default().monitoring = known;
+    monitoring
 }
 
 async fn write_status(

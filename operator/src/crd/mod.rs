@@ -5,11 +5,13 @@
 //! rules whose cost it cannot estimate. Documentation comments are what `kubectl explain` shows.
 
 mod config;
+mod monitoring;
 mod pods;
 mod status;
 mod storage;
 
 pub use config::{Config, FourLetterWord, LogFormat, Logging};
+pub use monitoring::{Monitor, Monitoring, Rule};
 pub use pods::{
     Image, Metadata, NetworkPolicy, Observers, PodDisruptionBudget, PodTemplate, Probes, PullPolicy, PullSecret,
     Service, Services, default_resources,
@@ -102,6 +104,8 @@ pub struct ZooKeeperClusterSpec {
     pub network_policy: NetworkPolicy,
     /// What servers write about themselves.
     pub logging: Logging,
+    /// What a Prometheus is told of them.
+    pub monitoring: Monitoring,
     /// Nothing is changed any more; the status is still kept.
     pub pause: bool,
     /// The domain of the cluster, such as `cluster.local`, where pods cannot find it out (they look at `/etc/resolv.conf`).
@@ -130,6 +134,7 @@ impl Default for ZooKeeperClusterSpec {
             service: Services::default(),
             network_policy: NetworkPolicy::default(),
             logging: Logging::default(),
+            monitoring: Monitoring::default(),
             pause: false,
             cluster_domain: None,
         }

@@ -123,7 +123,7 @@ pub struct Metadata {
     pub annotations: BTreeMap<String, String>,
 }
 
-fn labels(_: &mut SchemaGenerator) -> Schema {
+pub(super) fn labels(_: &mut SchemaGenerator) -> Schema {
     let rules = rules(&[(
         "self.all(key, !(key in ['app.kubernetes.io/name', 'app.kubernetes.io/instance', 'app.kubernetes.io/component', \
          'app.kubernetes.io/managed-by']))",

@@ -152,7 +152,10 @@ pub struct Scaling {
     pub to: i32,
     /// What is being done.
     pub step: String,
-    /// Since when.
+    /// How far that is: `start`, `join`, `leave`, `retire`, `end_pods`, `delete_volumes`.
+    #[serde(default)]
+    pub stage: String,
+    /// Since when it is so far.
     pub since: Time,
 }
 
@@ -164,6 +167,9 @@ pub struct Rollout {
     pub updated: i32,
     /// All of them.
     pub total: i32,
+    /// Since when there are two revisions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Time>,
     /// The pod that is being replaced.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub current: Option<String>,

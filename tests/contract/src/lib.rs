@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use operator::build::{self, Progress};
 use operator::crd::ZooKeeperCluster;
-use operator::validate::{Release, validate};
+use operator::validate::{Release, ValidatedCluster, validate};
 use serde_json::Value;
 use support::prerequisites;
 
@@ -14,13 +14,31 @@ use support::prerequisites;
 /// # Panics
 /// When the sample makes no sense.
 pub fn objects(sample: &str) -> Vec<Value> {
+    let cluster = validated(resource(sample));
+    build::objects(&cluster, Progress::first(&cluster))
+}
+
+/// What Prometheus is told of a sample with this `spec.monitoring`.
+///
+/// # Panics
+/// When either makes no sense.
+pub fn monitoring(sample: &str, monitoring: &Value) -> Vec<Value> {
+    let mut cluster = resource(sample);
+    cluster.spec.monitoring = serde_json::from_value(monitoring.clone()).expect("spec.monitoring");
+    build::monitoring(&validated(cluster))
+}
+
+fn validated(cluster: ZooKeeperCluster) -> ValidatedCluster {
+    validate(&cluster, &Release::default()).expect("a sample makes sense")
+}
+
+fn resource(sample: &str) -> ZooKeeperCluster {
     let path: PathBuf = prerequisites::workspace().join("deploy/samples").join(format!("{sample}.yaml"));
     let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("read {}: {e}", path.display()));
     let mut cluster: ZooKeeperCluster = serde_saphyr::from_str(&text).expect("a ZooKeeperCluster");
     cluster.metadata.namespace = Some("zk-space".to_owned());
     cluster.metadata.uid = Some("6f8e4c1a-0d7b-4f6e-9a55-3b1f0c2d7e11".to_owned());
-    let cluster = validate(&cluster, &Release::default()).expect("a sample makes sense");
-    build::objects(&cluster, Progress::first(&cluster))
+    cluster
 }
 
 /// What the operator's Secret has under `digest`: that of the password `superpw`, as the operator's own test has it.

@@ -1,7 +1,7 @@
 //! Whether an object is one of its kind: a field that Kubernetes does not know it drops without a word, or refuses.
 
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::{Namespace, Pod, Service, ServiceAccount};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Pod, Service, ServiceAccount};
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use serde::Serialize;
@@ -20,6 +20,7 @@ pub fn problems(object: &Value) -> Vec<String> {
         object["kind"].as_str().unwrap_or_default()
     );
     let found = match kind.as_str() {
+        "v1/ConfigMap" => kept::<ConfigMap>(object),
         "v1/Namespace" => kept::<Namespace>(object),
         "v1/Pod" => kept::<Pod>(object),
         "v1/Service" => kept::<Service>(object),

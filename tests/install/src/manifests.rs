@@ -13,6 +13,10 @@ use crate::{file, read};
 pub const CRD: &str = "deploy/crd/zookeeperclusters.zookube.dev.yaml";
 /// The same, where Helm finds it.
 pub const CRD_OF_CHART: &str = "charts/zookube/files/zookeeperclusters.zookube.dev.yaml";
+/// Grafana's dashboards, which `cargo xtask dashboards` makes.
+pub const DASHBOARDS: &str = "deploy/monitoring/dashboards";
+/// The same, where Helm finds them.
+pub const DASHBOARDS_OF_CHART: &str = "charts/zookube/files/dashboards";
 /// Everything in one file.
 pub const EVERYTHING: &str = "deploy/zookube.yaml";
 /// Everything but the definition, beside the `kustomization.yaml` that names both.

@@ -43,6 +43,21 @@ fn they_pass_their_unit_tests() {
     let _ = promtool(&["test", "rules", &file(TESTS).display().to_string()]).expect_success("promtool test rules");
 }
 
+/// An alert on what nobody publishes never fires.
+#[test]
+fn they_are_about_metrics_that_there_are() {
+    let page = read("docs/operator-metrics.md");
+    for alert in alerts() {
+        let expression = text(&alert["expr"], "an expression");
+        let words = expression.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        let names: Vec<&str> = words.filter(|word| word.starts_with("zkop_")).collect();
+        assert!(!names.is_empty(), "{expression}");
+        for name in names {
+            assert!(page.contains(&format!("| `{name}` |")), "{}: {name}", alert["alert"]);
+        }
+    }
+}
+
 #[test]
 fn each_fires_in_a_unit_test_and_says_who_is_called_and_what_to_do() {
     let (tests, page) = (read(TESTS), read(PAGE));

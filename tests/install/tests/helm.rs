@@ -1,20 +1,24 @@
 //! The chart through Helm: it has no fault that Helm finds, becomes what it should, and refuses what makes no sense. The manifests are
 //! made from it, and kustomize makes the same of them.
 
-use install::manifests::{self, CRD, CRD_OF_CHART, EVERYTHING, OPERATOR, chart, compare, helm, template};
+use install::manifests::{
+    self, CRD, CRD_OF_CHART, DASHBOARDS, DASHBOARDS_OF_CHART, EVERYTHING, OPERATOR, chart, compare, helm, template,
+};
 use install::{file, forms, name_of, objects, of_kind, read, restricted};
 use serde_json::Value;
 
 /// Values that people come with, and what of the chart is rendered for them.
 const CASES: [&str; 4] = ["default", "namespaces", "borrowed", "everything"];
 
-/// What the chart becomes with the values of a case, the definition aside, which is looked at by itself.
+/// What the chart becomes with the values of a case; the definition and the dashboards aside, which are looked at by themselves.
 fn rendered(case: &str) -> String {
     let values = file(&format!("tests/install/values/{case}.yaml")).display().to_string();
     let arguments: &[&str] = if case == "default" { &[] } else { &["--values", &values] };
     let all = template(arguments).expect_success(&format!("helm template with the values of {case}"));
-    let is_definition = |document: &&str| document.contains("\nkind: CustomResourceDefinition\n");
-    all.split("\n---\n").filter(|document| !is_definition(document)).collect::<Vec<_>>().join("\n---\n")
+    let by_itself = |document: &&str| {
+        ["CustomResourceDefinition", "ConfigMap"].iter().any(|kind| document.contains(&format!("\nkind: {kind}\n")))
+    };
+    all.split("\n---\n").filter(|document| !by_itself(document)).collect::<Vec<_>>().join("\n---\n")
 }
 
 #[test]
@@ -81,6 +85,69 @@ fn the_definition_is_the_generated_one_and_stays() {
     assert_eq!(definition(&["--set", "crds.install=false"]), None);
 }
 
+/// The names of the dashboards' files.
+fn dashboards(directory: &str) -> Vec<String> {
+    let files = std::fs::read_dir(file(directory)).unwrap_or_else(|e| panic!("{directory}: {e}"));
+    let mut names: Vec<String> =
+        files.map(|entry| entry.expect("a file").file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn each_dashboard_is_a_config_map_of_its_own() {
+    let values = file("tests/install/values/everything.yaml").display().to_string();
+    let all = objects(&template(&["--values", &values]).expect_success("helm template"));
+    let maps = of_kind(&all, "ConfigMap");
+    let mut found: Vec<String> = Vec::new();
+    for map in maps {
+        assert_eq!(forms::problems(map), Vec::<String>::new());
+        let meta = &map["metadata"];
+        assert_eq!((&meta["labels"]["grafana_dashboard"], &meta["labels"]["dashboards"]), (&"1".into(), &"all".into()));
+        assert_eq!(meta["annotations"]["grafana_folder"], "zookube");
+        for (name, text) in map["data"].as_object().expect("data") {
+            let name = name.strip_prefix("zookube-").expect("a name that no other dashboard has");
+            let text: Value = serde_json::from_str(text.as_str().expect("text")).expect("JSON");
+            let wanted: Value = serde_json::from_str(&read(&format!("{DASHBOARDS}/{name}"))).expect("JSON");
+            assert!(text == wanted, "{name} is not what it was");
+            found.push(name.to_owned());
+        }
+    }
+    assert_eq!(found, dashboards(DASHBOARDS));
+    let without = objects(&template(&[]).expect_success("helm template"));
+    assert!(of_kind(&without, "ConfigMap").is_empty(), "only who asks for them gets them");
+}
+
+/// The rules of the operator's ClusterRole, or of its only Role.
+fn granted(arguments: &[&str]) -> Vec<Value> {
+    let all = objects(&template(arguments).expect_success("helm template"));
+    let role = all.iter().find(|it| {
+        ["Role", "ClusterRole"].iter().any(|kind| it["kind"] == *kind) && it["metadata"]["name"] == "zookube-operator"
+    });
+    role.expect("a role")["rules"].as_array().expect("rules").clone()
+}
+
+/// And the page that has people grant it by hand says the same.
+#[test]
+fn a_right_that_few_need_is_given_to_who_asks_for_it() {
+    let without = granted(&[]);
+    for more in [&[][..], &["--set", "watchNamespaces={payments}"]] {
+        let with = granted(&[more, &["--set", "features.monitoring=true"]].concat());
+        let further: Vec<&Value> = with.iter().filter(|rule| !without.contains(rule)).collect();
+        assert_eq!((further.len(), with.len()), (1, without.len() + 1), "{further:?}");
+        assert_eq!(further[0]["apiGroups"], serde_json::json!(["monitoring.coreos.com"]));
+        assert_eq!(further[0]["verbs"], serde_json::json!(["get", "create", "patch", "delete"]));
+        let page = read("docs/operating/monitoring.md");
+        let text = page.split("<<'END'\n").find(|text| text.contains("kind: ClusterRole"));
+        let by_hand = objects(text.and_then(|text| text.split("\nEND\n").next()).expect("a ClusterRole in the page"));
+        assert_eq!(by_hand[0]["rules"], serde_json::json!([further[0]]));
+    }
+    let text = rendered("everything");
+    let lines: Vec<&str> = text.lines().map(str::trim_start).collect();
+    let rule = lines.iter().position(|line| *line == "- apiGroups: [monitoring.coreos.com]").expect("the rule");
+    assert!(lines[rule - 1].starts_with("# "), "a rule without a comment");
+}
+
 #[test]
 fn what_makes_no_sense_is_refused_by_name() {
     for (values, said) in [
@@ -100,6 +167,8 @@ fn what_makes_no_sense_is_refused_by_name() {
         ("logFormat=xml", "/logFormat'"),
         ("http.port=80", "/http/port'"),
         ("crds.instal=false", "'instal' not allowed"),
+        ("features.monitoring=yes", "/features/monitoring': got string, want boolean"),
+        ("metrics.dashboard.enable=true", "'enable' not allowed"),
         ("metrics.podMonitor.interval=1h", "/metrics/podMonitor/interval'"),
         ("podLabels.a=true", "/podLabels/a': got boolean, want string"),
         ("imagePullSecrets[0]=registry", "/imagePullSecrets/0': got string, want object"),
@@ -138,14 +207,19 @@ fn a_packed_chart_is_whole() {
     let _ = helm(&["package", &chart(), "--destination", &destination]).expect_success("helm package");
     let packed = dir.path().join(format!("zookube-{}.tgz", env!("CARGO_PKG_VERSION"))).display().to_string();
     let arguments = ["template", "zookube", &packed, "--namespace", manifests::NAMESPACE, "--kube-version", "1.34.0"];
-    let of_packed = helm(&[&arguments[..], &["--set", "metrics.prometheusRule.enabled=true"]].concat());
-    let of_chart = template(&["--set", "metrics.prometheusRule.enabled=true"]).expect_success("helm template");
+    let more = ["--set", "metrics.prometheusRule.enabled=true,metrics.dashboard.enabled=true"];
+    let of_packed = helm(&[&arguments[..], &more].concat());
+    let of_chart = template(&more).expect_success("helm template");
     assert_eq!(of_packed.expect_success("helm template"), of_chart);
 }
 
 #[test]
 fn the_manifests_are_made_from_the_chart() {
     compare(CRD_OF_CHART, &read(CRD));
+    for name in dashboards(DASHBOARDS) {
+        compare(&format!("{DASHBOARDS_OF_CHART}/{name}"), &read(&format!("{DASHBOARDS}/{name}")));
+    }
+    assert_eq!(dashboards(DASHBOARDS_OF_CHART), dashboards(DASHBOARDS));
     compare(OPERATOR, &manifests::operator());
     compare(EVERYTHING, &manifests::everything());
 }

@@ -13,6 +13,7 @@ const LINES_MAX: usize = 800;
 
 /// Files that may be longer, each with its reason.
 const LONG_FILES: &[(&str, &str)] = &[
+    ("charts/zookube/files/dashboards/node.json", "that of deploy/monitoring"),
     ("charts/zookube/files/zookeeperclusters.zookube.dev.yaml", "made by `zookube-operator crd`"),
     ("deploy/crd/zookeeperclusters.zookube.dev.yaml", "made by `zookube-operator crd`"),
     ("deploy/monitoring/dashboards/node.json", "made by `cargo xtask dashboards`"),
