@@ -16,7 +16,7 @@ pub use pass::Trigger;
 
 use crate::build;
 use crate::causes::causes;
-use crate::crd::ZooKeeperCluster;
+use crate::crd::{ZooKeeperCluster, ZooKeeperClusterSpec};
 use crate::metrics::{Failure, Metrics};
 use crate::servers::{Http, ZooKeeper};
 use crate::validate::Release;
@@ -29,7 +29,7 @@ use kube::core::NamespaceResourceScope;
 use kube::runtime::controller::Action;
 use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::reflector::ObjectRef;
-use kube::runtime::{Controller, controller, watcher};
+use kube::runtime::{Controller, WatchStreamExt, controller, reflector, watcher};
 use kube::{Api, Client, Resource, ResourceExt};
 use parking_lot::Mutex;
 use serde::de::DeserializeOwned;
@@ -151,7 +151,13 @@ fn woken(
 fn controller_of(client: &Client, namespace: Option<&str>) -> Controller<ZooKeeperCluster> {
     let own = || watcher::Config::default().labels("app.kubernetes.io/managed-by=zookube-operator");
     let config = controller::Config::default().concurrency(CONCURRENCY).debounce(DEBOUNCE);
-    Controller::new(api(client, namespace), watcher::Config::default())
+    let (known, writer) = reflector::store();
+    // Of a resource it is kept that it is there and which one it is; a pass reads the rest itself.
+    let lean = watcher(api::<ZooKeeperCluster>(client, namespace), watcher::Config::default()).modify(|cluster| {
+        cluster.metadata.managed_fields = None;
+        (cluster.spec, cluster.status) = (ZooKeeperClusterSpec::default(), None);
+    });
+    Controller::for_stream(lean.reflect(writer).applied_objects(), known)
         .with_config(config)
         .owns(api::<PartialObjectMeta<StatefulSet>>(client, namespace), own())
         .owns(api::<PartialObjectMeta<ConfigMap>>(client, namespace), own())
