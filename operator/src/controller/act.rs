@@ -86,7 +86,7 @@ impl Hands<'_> {
             Action::HandOver { to } => self.hand_over(*to).await,
             Action::Retire { sid, config_version } => {
                 let server = self.address(Slot::of(*sid))?;
-                Ok(self.context.http.retire(server, *config_version, &self.superuser()?).await?)
+                Ok(self.context.servers.retire(server, *config_version, &self.superuser()?).await?)
             }
             Action::EvictPod { slot, uid, resource_version, removal, .. } => {
                 let name = pod_name(&self.cluster.name, *slot);
@@ -97,7 +97,7 @@ impl Hands<'_> {
     }
 
     async fn write(&self, cluster_uid: &Uid, after: ConfigVersion) -> Result<(), ActError> {
-        self.context.zookeeper.write(self.leader()?, &self.superuser()?, cluster_uid, after).await?;
+        self.context.servers.write(self.leader()?, &self.superuser()?, cluster_uid, after).await?;
         let znode = Znode::Present { cluster_uid: cluster_uid.clone(), barrier: after };
         self.context.memory.lock().entry(self.cluster.uid.clone()).or_default().znode = Some(znode);
         Ok(())
@@ -117,12 +117,12 @@ impl Hands<'_> {
         }
         let joining: Vec<_> = joining.iter().map(|(sid, role)| pass::joiner(self.cluster, *sid, *role)).collect();
         let user = self.superuser()?;
-        Ok(self.context.zookeeper.reconfig(self.leader()?, &user, expected, &joining, leaving).await?)
+        Ok(self.context.servers.reconfig(self.leader()?, &user, expected, &joining, leaving).await?)
     }
 
     /// A leader that does not take the order is ended: it hands over when it is told to stop.
     async fn hand_over(&self, to: plan::ServerId) -> Result<(), ActError> {
-        let outcome = self.context.http.hand_over(self.leader()?, to, &self.superuser()?).await;
+        let outcome = self.context.servers.hand_over(self.leader()?, to, &self.superuser()?).await;
         let refused = {
             let mut memory = self.context.memory.lock();
             let memory = memory.entry(self.cluster.uid.clone()).or_default();

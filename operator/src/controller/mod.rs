@@ -18,9 +18,10 @@ use crate::build;
 use crate::causes::causes;
 use crate::crd::{ZooKeeperCluster, ZooKeeperClusterSpec};
 use crate::metrics::{Failure, Metrics};
-use crate::servers::{Http, ZooKeeper};
+use crate::servers::{Network, Servers};
 use crate::validate::Release;
 use futures::{Stream, StreamExt};
+use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Service};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
@@ -65,14 +66,46 @@ pub struct Settings {
 /// What passes have in common.
 pub(crate) struct Context {
     client: Client,
-    http: Http,
-    zookeeper: ZooKeeper,
+    servers: Arc<dyn Servers>,
+    clock: Clock,
     release: Release,
     recorder: Recorder,
     metrics: Arc<Metrics>,
     memory: Mutex<HashMap<String, pass::Memory>>,
     failures: Mutex<HashMap<String, u32>>,
     wakes: broadcast::Sender<pass::Trigger>,
+}
+
+/// The time of day, for people and for comparisons with what Kubernetes has written down.
+#[derive(Clone)]
+pub struct Clock(Arc<dyn Fn() -> Timestamp + Send + Sync>);
+
+impl Clock {
+    /// One that says what the function says.
+    pub fn new(now: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
+        Self(Arc::new(now))
+    }
+
+    fn now(&self) -> Timestamp {
+        (self.0)()
+    }
+}
+
+/// What an operator meets besides the API server. How long something takes it measures by tokio's clock.
+#[derive(Clone)]
+pub struct Surroundings {
+    /// The servers.
+    pub servers: Arc<dyn Servers>,
+    /// What time it is.
+    pub clock: Clock,
+}
+
+impl Default for Surroundings {
+    /// The network, and the machine's clock.
+    fn default() -> Self {
+        let servers = Arc::new(Network::new(build::ADMIN_PORT, build::CLIENT_PORT));
+        Self { servers, clock: Clock::new(Timestamp::now) }
+    }
 }
 
 /// Works until `stop` is there; passes that have begun are ended.
@@ -82,12 +115,23 @@ pub async fn run(
     metrics: Arc<Metrics>,
     stop: impl Future<Output = ()> + Send + Sync + 'static,
 ) {
+    run_with(client, Surroundings::default(), settings, metrics, stop).await;
+}
+
+/// The same in other surroundings, such as simulated ones.
+pub async fn run_with(
+    client: Client,
+    surroundings: Surroundings,
+    settings: Settings,
+    metrics: Arc<Metrics>,
+    stop: impl Future<Output = ()> + Send + Sync + 'static,
+) {
     let (wakes, _) = broadcast::channel(WAKES_MAX);
     let reporter = Reporter { controller: "zookube-operator".to_owned(), instance: Some(settings.instance.clone()) };
     let context = Arc::new(Context {
         recorder: Recorder::new(client.clone(), reporter),
-        http: Http::new(build::ADMIN_PORT),
-        zookeeper: ZooKeeper::new(build::CLIENT_PORT),
+        servers: surroundings.servers,
+        clock: surroundings.clock,
         release: settings.release,
         metrics,
         memory: Mutex::default(),

@@ -23,7 +23,8 @@ use plan::{Action, Millis, Observed, Plan, Record, Slot, Summary, Znode};
 use serde_json::json;
 use std::collections::{BTreeMap, HashSet};
 use std::net::IpAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// The annotation with which the operator says what it would do, and does not.
 const DRY_RUN: &str = "zookube.dev/dry-run";
@@ -110,7 +111,7 @@ pub(super) async fn run(known: &ZooKeeperCluster, context: &Context) -> Result<R
     if cluster.uid() != known.uid() {
         forget(context, &namespace, &name);
     }
-    let now = Timestamp::now();
+    let now = context.clock.now();
     let valid = match validate(&cluster, &context.release) {
         Ok(valid) => valid,
         Err(refusals) => return refuse(context, &cluster, &api, &refusals, now).await,
@@ -324,7 +325,7 @@ async fn ask(
 ) -> (BTreeMap<Slot, Answer>, BTreeMap<Slot, String>) {
     let ask_one = async |slot: Slot| {
         let answer = match address(cluster, objects, slot) {
-            Some(address) => context.http.status(address).await.map_err(|error| error.to_string()),
+            Some(address) => context.servers.status(address).await.map_err(|error| error.to_string()),
             None => Err("its pod has no address yet".to_owned()),
         };
         (slot, answer)
@@ -398,7 +399,7 @@ async fn znode(context: &Context, cluster: &ValidatedCluster, objects: &Objects,
     }
     let address = summary.leader.and_then(|leader| address(cluster, objects, Slot::of(leader)));
     let (Some(address), Some(user)) = (address, user) else { return known.unwrap_or(Znode::Unread) };
-    match context.zookeeper.read(address, &user).await {
+    match context.servers.read(address, &user).await {
         Ok(znode) => {
             context.memory.lock().entry(cluster.uid.clone()).or_default().znode = Some(znode.clone());
             znode
@@ -536,7 +537,7 @@ fn keep_polling(context: &Context, cluster: &ZooKeeperCluster, valid: &Validated
     let trigger = Trigger::from_obj(cluster);
     let mut memory = context.memory.lock();
     let memory = memory.entry(valid.uid.clone()).or_default();
-    memory.polls.follow(servers.collect(), &context.http, &context.wakes, &trigger);
+    memory.polls.follow(servers.collect(), &context.servers, &context.wakes, &trigger);
 }
 
 pub(super) fn forget(context: &Context, namespace: &str, name: &str) {
