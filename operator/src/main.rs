@@ -13,10 +13,6 @@ use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Gives back what a burst of passes took; the system's allocator keeps it.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// ZooKeeper ensembles on Kubernetes.
 #[derive(Parser)]
 #[command(version, max_term_width = 100)]

@@ -41,8 +41,8 @@ use std::time::Duration;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 
-/// Passes at the same time, of different clusters.
-const CONCURRENCY: u16 = 8;
+/// Passes at the same time, of different clusters. Each reads with several connections, whose buffers stay.
+const CONCURRENCY: u16 = 4;
 /// Several changes in so short a time are looked at once.
 const DEBOUNCE: Duration = Duration::from_millis(100);
 /// After a pass that failed; twice as long after each further one.
