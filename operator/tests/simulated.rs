@@ -21,7 +21,8 @@ mod lab;
 mod mistakes;
 #[path = "simulated/rbac.rs"]
 mod rbac;
-#[path = "simulated/rng.rs"]
+// The same chance as in the planner's simulation.
+#[path = "../../crates/plan/tests/simulation/rng.rs"]
 mod rng;
 #[path = "simulated/servers.rs"]
 mod servers;
