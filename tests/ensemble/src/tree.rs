@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use support::jute::{Encoder, Stat};
 use support::session::{Failure, NO_NODE, Session};
+use support::wait;
 
 use crate::load::Record;
 
@@ -27,8 +28,22 @@ pub struct Znode {
 /// # Panics
 /// When the server does not answer.
 pub fn read(addr: SocketAddr) -> BTreeMap<String, Znode> {
+    let read = wait::poll(LIMIT, || match read_once(addr) {
+        // A server that has lost its leader ends its connections: what it has is asked again when it follows one.
+        Err((_, Failure::Broken)) => None,
+        outcome => Some(outcome),
+    });
+    match read {
+        Some(Ok(tree)) => tree,
+        Some(Err((what, failure))) => panic!("{what} from {addr}: {failure:?}"),
+        None => panic!("{addr} has ended every connection for {LIMIT:?}"),
+    }
+}
+
+fn read_once(addr: SocketAddr) -> Result<BTreeMap<String, Znode>, (String, Failure)> {
+    let while_at = |what: String| move |failure| (what, failure);
     let mut session = Session::open_any(&[addr], 30_000, LIMIT);
-    session.sync().expect("sync");
+    session.sync().map_err(while_at("sync".to_owned()))?;
     let mut tree = BTreeMap::new();
     let mut waiting = vec!["/".to_owned()];
     while let Some(path) = waiting.pop() {
@@ -36,15 +51,15 @@ pub fn read(addr: SocketAddr) -> BTreeMap<String, Znode> {
         if path == "/zookeeper/config" {
             continue;
         }
-        let (data, stat) = session.get(&path).unwrap_or_else(|e| panic!("get {path} from {addr}: {e:?}"));
-        let acl = session.call(6, &Encoder::new().string(&path).0).unwrap_or_else(|e| panic!("getACL {path}: {e:?}"));
-        let children = session.children(&path).unwrap_or_else(|e| panic!("getChildren {path}: {e:?}"));
+        let (data, stat) = session.get(&path).map_err(while_at(format!("get {path}")))?;
+        let acl = session.call(6, &Encoder::new().string(&path).0).map_err(while_at(format!("getACL {path}")))?;
+        let children = session.children(&path).map_err(while_at(format!("getChildren {path}")))?;
         let base = if path == "/" { "" } else { path.as_str() };
         waiting.extend(children.iter().map(|name| format!("{base}/{name}")));
         tree.insert(path, Znode { data, stat, acl });
     }
-    session.close().expect("close");
-    tree
+    session.close().map_err(while_at("close".to_owned()))?;
+    Ok(tree)
 }
 
 /// Checks that all servers have the same znodes, byte for byte.
