@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use support::external::{self, Said};
 use support::prerequisites;
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(600);
 /// The cluster of these tests, in the namespace of the sample.
 const OURS: &str = "main";
 
