@@ -1,6 +1,5 @@
 use super::*;
-use crate::crd::ZooKeeperCluster;
-use crate::validate::{Release, validate};
+use crate::observe::tests::cluster;
 use serde_json::json;
 use std::path::Path;
 
@@ -26,15 +25,6 @@ fn markdown() -> String {
     text += &format!("\nWhat `error` can be: {}.\n", words(&Failure::ALL.map(Failure::label)));
     text += &format!("What `step` can be: {}.\n", words(&Stage::ALL.map(Stage::as_str)));
     text
-}
-
-fn cluster() -> ValidatedCluster {
-    let resource: ZooKeeperCluster = serde_json::from_value(json!({
-        "apiVersion": "zookube.dev/v1alpha1", "kind": "ZooKeeperCluster",
-        "metadata": { "name": "main", "namespace": "ns", "uid": "u-1" }, "spec": {},
-    }))
-    .unwrap();
-    validate(&resource, &Release::default()).unwrap()
 }
 
 #[test]
@@ -70,7 +60,7 @@ fn every_kind_of_failure_is_there_from_the_beginning() {
 #[test]
 fn what_has_ended_is_counted_by_its_length_until_the_cluster_is_gone() {
     let metrics = Metrics::new().unwrap();
-    let cluster = cluster();
+    let cluster = cluster("main", &json!({}));
     metrics.observe(&cluster, &ZooKeeperClusterStatus::default());
     metrics.took(&cluster, &[Ended::Stage(Stage::Join, 42.0), Ended::Rollout(90.0)]);
     let text = metrics.text();

@@ -239,4 +239,4 @@ pub fn slot_of_claim(cluster: &str, claim: &str) -> Option<Slot> {
 
 #[cfg(test)]
 #[path = "observe_test.rs"]
-mod tests;
+pub(crate) mod tests;

@@ -183,18 +183,18 @@ fn conditions(seen: &Seen<'_>, before: &ZooKeeperClusterStatus) -> Vec<Condition
         condition(kind, status, reason, message, seen.generation, seen.now)
     };
     let full = full_disks(seen);
-    let planned = seen.plan.conditions.iter().map(|it| match (it.kind, seen.trouble) {
+    let planned = seen.plan.conditions.iter().map(|it| match (it.kind, seen.trouble, &full) {
         // Nothing is as the spec says as long as the operator cannot make it so.
-        (plan::ConditionKind::Ready, Some(trouble)) => {
+        (plan::ConditionKind::Ready, Some(trouble), _) => {
             make("Ready", trouble.readiness(), trouble.reason, trouble.message.clone())
         }
-        (plan::ConditionKind::StorageOk, Some(trouble)) if trouble.is_about_volumes() => {
+        (plan::ConditionKind::StorageOk, Some(trouble), _) if trouble.is_about_volumes() => {
             make("StorageOK", ConditionStatus::False, trouble.reason, trouble.message.clone())
         }
-        (plan::ConditionKind::StorageOk, _) if it.status == Truth::True && full.is_some() => {
-            make("StorageOK", ConditionStatus::False, PRESSURE, full.clone().unwrap_or_default())
+        (plan::ConditionKind::StorageOk, _, Some(message)) if it.status == Truth::True => {
+            make("StorageOK", ConditionStatus::False, PRESSURE, message.clone())
         }
-        (kind, _) => make(&kind.to_string(), truth(it.status), it.reason, it.message.clone()),
+        (kind, ..) => make(&kind.to_string(), truth(it.status), it.reason, it.message.clone()),
     });
     let valid = make("ConfigValid", ConditionStatus::True, "Valid", "every field makes sense".to_owned());
     let mut all: Vec<Condition> = planned.chain([valid]).chain(monitoring(seen, before)).collect();

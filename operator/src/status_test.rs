@@ -1,21 +1,11 @@
 use super::*;
-use crate::crd::ZooKeeperCluster;
+use crate::observe::tests::cluster;
 use crate::observe::{self, Objects};
-use crate::validate::{Release, validate};
 use jiff::Timestamp;
 use plan::{Config, ConfigVersion, Epoch, Millis, Record, ServerId, Status, Uid, Znode, Zxid};
 use serde_json::json;
 
 const VERSION: ConfigVersion = ConfigVersion(0x1_0000_0002);
-
-fn cluster() -> ValidatedCluster {
-    let resource: ZooKeeperCluster = serde_json::from_value(json!({
-        "apiVersion": "zookube.dev/v1alpha1", "kind": "ZooKeeperCluster",
-        "metadata": { "name": "main", "namespace": "ns", "uid": "u-1" }, "spec": {},
-    }))
-    .unwrap();
-    validate(&resource, &Release::default()).unwrap()
-}
 
 /// Three servers of which the first leads; those in `silent` say nothing.
 fn objects_and_answers(silent: &[u32]) -> (Objects, BTreeMap<Slot, Answer>) {
@@ -125,7 +115,7 @@ fn status_of(
     now: i64,
     before: &ZooKeeperClusterStatus,
 ) -> ZooKeeperClusterStatus {
-    Look { silent, trouble, ..Look::at(&cluster()) }.status(now, before)
+    Look { silent, trouble, ..Look::at(&cluster("main", &json!({}))) }.status(now, before)
 }
 
 fn condition_of<'a>(status: &'a ZooKeeperClusterStatus, kind: &str) -> &'a Condition {
@@ -218,7 +208,7 @@ fn who_only_watches_does_not_say_that_all_is_as_the_spec_says() {
 #[test]
 fn full_disks_are_named_and_told_of() {
     let before = status_of(&[], None, 100, &ZooKeeperClusterStatus::default());
-    let after = Look { full: &[1, 2], ..Look::at(&cluster()) }.status(200, &before);
+    let after = Look { full: &[1, 2], ..Look::at(&cluster("main", &json!({}))) }.status(200, &before);
     let storage = condition_of(&after, "StorageOK");
     assert_eq!((storage.status, storage.reason.as_str()), (ConditionStatus::False, "StoragePressure"));
     assert!(storage.message.starts_with("the disk is full at main-1, main-2: "), "{}", storage.message);
@@ -237,7 +227,7 @@ fn what_interrupts_a_step_does_not_end_it() {
 
 #[test]
 fn what_prometheus_cannot_be_told_is_a_condition_of_its_own() {
-    let mut cluster = cluster();
+    let mut cluster = cluster("main", &json!({}));
     let tell = |cluster: &ValidatedCluster, monitoring: &Monitoring, now, before: &ZooKeeperClusterStatus| {
         Look { monitoring, ..Look::at(cluster) }.status(now, before)
     };
@@ -259,7 +249,7 @@ fn what_prometheus_cannot_be_told_is_a_condition_of_its_own() {
 #[test]
 fn a_rollout_and_a_stage_have_a_beginning() {
     let idle = status_of(&[], None, 100, &ZooKeeperClusterStatus::default());
-    let mut cluster = cluster();
+    let mut cluster = cluster("main", &json!({}));
     let rolling = Look { revision: "r2", ..Look::at(&cluster) };
     let begun = rolling.status(200, &idle);
     assert_eq!(begun.rollout.as_ref().and_then(|rollout| rollout.since.clone()), Some(at(200)));

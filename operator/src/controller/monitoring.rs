@@ -15,7 +15,7 @@ use std::collections::{HashMap, HashSet};
 const WRITTEN_AGAIN: SignedDuration = SignedDuration::from_secs(60);
 
 /// What is known of these objects; all of it can be lost at any time.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub(super) struct Known {
     /// Those of ours that are there, by their kind, and when they were written.
     ours: HashMap<&'static str, (Value, Timestamp)>,

@@ -1,8 +1,6 @@
 //! Against an API server of a few lines, on this machine.
 
 use super::*;
-use crate::crd::ZooKeeperCluster;
-use crate::validate::{Release, validate};
 use axum::Router;
 use axum::extract::Request;
 use axum::http::StatusCode;
@@ -18,12 +16,7 @@ use tokio::net::TcpListener;
 type Asked = Arc<Mutex<Vec<String>>>;
 
 fn cluster(monitoring: &Value) -> ValidatedCluster {
-    let resource: ZooKeeperCluster = serde_json::from_value(json!({
-        "apiVersion": "zookube.dev/v1alpha1", "kind": "ZooKeeperCluster",
-        "metadata": { "name": "main", "namespace": "ns", "uid": "u-1" }, "spec": { "monitoring": monitoring },
-    }))
-    .unwrap();
-    validate(&resource, &Release::default()).unwrap()
+    crate::observe::tests::cluster("main", &json!({ "monitoring": monitoring }))
 }
 
 /// An API server that answers everything in this way.

@@ -478,7 +478,8 @@ async fn tell_prometheus(
     api: &ClusterApi<'_>,
     now: Timestamp,
 ) -> Monitoring {
-    let mut known = context.memory.lock().entry(cluster.uid.clone()).or_default().monitoring.clone();
+    // Taken out and not copied: a rule is large. What a pass that ends here loses is found out anew.
+    let mut known = std::mem::take(&mut context.memory.lock().entry(cluster.uid.clone()).or_default().monitoring);
     let monitoring = monitoring::run(cluster, api, &mut known, now).await;
     context.memory.lock().entry(cluster.uid.clone()).or_default().monitoring = known;
     monitoring

@@ -140,6 +140,24 @@ impl SimulatedServers {
         world.status(slot).map(Some)
     }
 
+    /// A request of a session of the superuser that begins a transaction; done when that is committed.
+    async fn change(
+        &self,
+        leader: IpAddr,
+        user: &Superuser,
+        does: impl FnOnce(&mut World, Slot) -> Result<i64, ZooKeeperError>,
+    ) -> Result<(), ZooKeeperError> {
+        let outcome = self.call(Ask::Order, ORDER_PATIENCE, |world| {
+            let slot = world.at(leader).ok_or_else(|| unknown("no answer"))?;
+            if !world.knows(slot, user) {
+                return Err(ZooKeeperError::NotSuperuser);
+            }
+            Ok((slot, does(world, slot)?))
+        });
+        let (slot, zxid) = outcome.await.unwrap_or_else(|| Err(unknown("no answer")))?;
+        self.committed(slot, zxid).await
+    }
+
     /// Waits until a transaction is committed.
     async fn committed(&self, leader: Slot, zxid: i64) -> Result<(), ZooKeeperError> {
         let deadline = tokio::time::Instant::now() + ORDER_PATIENCE;
@@ -253,17 +271,11 @@ impl Servers for SimulatedServers {
     ) -> BoxFuture<'a, Result<(), ZooKeeperError>> {
         async move {
             let znode = Znode::Present { cluster_uid: cluster_uid.clone(), barrier: after };
-            let outcome = self.call(Ask::Order, ORDER_PATIENCE, |world| {
-                let slot = world.at(leader).ok_or_else(|| unknown("no answer"))?;
-                if !world.knows(slot, user) {
-                    return Err(ZooKeeperError::NotSuperuser);
-                }
+            self.change(leader, user, |world, slot| {
                 world.say(format!("the znode is written under configuration {after}"));
-                let zxid = world.write_znode(slot, znode).ok_or_else(|| unknown("it does not lead"))?;
-                Ok((slot, zxid))
-            });
-            let (slot, zxid) = outcome.await.unwrap_or_else(|| Err(unknown("no answer")))?;
-            self.committed(slot, zxid).await
+                world.write_znode(slot, znode).ok_or_else(|| unknown("it does not lead"))
+            })
+            .await
         }
         .boxed()
     }
@@ -277,21 +289,13 @@ impl Servers for SimulatedServers {
         leaving: &'a [ServerId],
     ) -> BoxFuture<'a, Result<(), ZooKeeperError>> {
         async move {
-            let outcome = self.call(Ask::Order, ORDER_PATIENCE, |world| {
-                let slot = world.at(leader).ok_or_else(|| unknown("no answer"))?;
-                if !world.knows(slot, user) {
-                    return Err(ZooKeeperError::NotSuperuser);
-                }
+            self.change(leader, user, |world, slot| {
                 let who: Vec<(ServerId, Role)> = joining.iter().map(|joiner| (joiner.sid, joiner.role)).collect();
                 let outcome = world.reconfig(slot, expected.0, &who, leaving);
                 world.say(format!("reconfig {who:?} join, {leaving:?} leave, over {expected}: {outcome:x?}"));
-                match outcome {
-                    Ok(zxid) => Ok((slot, zxid)),
-                    Err(refusal) => Err(refused(world, &refusal)),
-                }
-            });
-            let (slot, zxid) = outcome.await.unwrap_or_else(|| Err(unknown("no answer")))?;
-            self.committed(slot, zxid).await
+                outcome.map_err(|refusal| refused(world, &refusal))
+            })
+            .await
         }
         .boxed()
     }

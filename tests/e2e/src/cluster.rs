@@ -247,7 +247,7 @@ impl Cluster {
         };
         let archive = own.state.images().join(image.archive_name());
         image.write(&archive)?;
-        self.nodes().iter().filter(|node| node.process().is_some()).try_for_each(|node| node.load_image(&archive))
+        self.living_nodes().iter().try_for_each(|node| node.load_image(&archive))
     }
 
     fn own(&self) -> Result<&Own> {
@@ -262,6 +262,11 @@ impl Cluster {
     /// The nodes, if they are ours; those that were killed, too.
     pub fn nodes(&self) -> Vec<Arc<Node>> {
         self.own.as_ref().map(|own| own.nodes().clone()).unwrap_or_default()
+    }
+
+    /// Those of them that have been started and not killed.
+    pub fn living_nodes(&self) -> Vec<Arc<Node>> {
+        self.nodes().into_iter().filter(|node| node.process().is_some()).collect()
     }
 
     /// Adds nodes until so many live, and returns all that do.

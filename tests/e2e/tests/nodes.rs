@@ -27,7 +27,7 @@ impl Nodes {
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let cluster = Cluster::shared();
         // What the test before has left, if it has failed.
-        for node in cluster.nodes().iter().filter(|node| node.process().is_some()) {
+        for node in cluster.living_nodes() {
             node.set_connected(Link::Up).expect("the link can be set");
             cluster.kubectl(&["uncordon", &node.name()]).expect("the node takes pods");
         }

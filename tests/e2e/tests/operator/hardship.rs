@@ -3,7 +3,6 @@
 use super::lab::{LIMIT, Lab, OPERATOR, is_true, members};
 use e2e::Node;
 use serde_json::json;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// A disk for one server, which can be filled without harm to anybody else.
@@ -39,7 +38,7 @@ fn move_to_small_disk(lab: &Lab, node: &Node, pod: &str) -> String {
 #[test]
 fn disks_are_full() {
     let lab = Lab::running("disk", &json!({}), 3);
-    let nodes: Vec<Arc<Node>> = lab.cluster.nodes().into_iter().filter(|node| node.process().is_some()).collect();
+    let nodes = lab.cluster.living_nodes();
     let [node] = &nodes[..] else { panic!("this case is for a cluster of one node, ours") };
     let paths: Vec<String> = (0..3)
         .map(|ordinal| {
@@ -170,10 +169,7 @@ fn ten_minutes_without_an_operator() {
         if began.elapsed() > AWAY / 7 * (deleted + 1) {
             lab.must(&["delete", "pod", &format!("main-{}", deleted % 3)]);
             deleted += 1;
-            lab.until("the pod to come back", |lab| {
-                let pods = lab.list("pods");
-                pods.len() == 3 && pods.iter().all(|pod| is_true(&pod["status"], "Ready"))
-            });
+            lab.until("the pod to come back", |lab| lab.pods_serve(3));
         }
     }
     lab.scale_deployment(OPERATOR, "zookube-operator", 2);
@@ -226,12 +222,12 @@ fn a_hundred_clusters() {
 /// The operators' processes by node and number: what they have in memory, KiB, and how long they have computed, ms.
 fn operators(lab: &Lab) -> Vec<((String, u32), (u64, u64))> {
     let mut all = Vec::new();
-    for node in lab.cluster.nodes().iter().filter(|node| node.process().is_some()) {
+    for node in lab.cluster.living_nodes() {
         let processes = node.run(&["ps", "-eo", "pid,args"]).expect("ps");
         for line in processes.lines().filter(|line| line.contains("zookube-operator run")) {
             let pid = line.split_whitespace().next().and_then(|pid| pid.parse().ok());
             // One that has ended meanwhile has nothing any more.
-            all.extend(pid.and_then(|pid| Some(((node.name(), pid), resources(node, pid)?))));
+            all.extend(pid.and_then(|pid| Some(((node.name(), pid), resources(&node, pid)?))));
         }
     }
     all

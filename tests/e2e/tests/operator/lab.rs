@@ -137,6 +137,12 @@ impl Lab {
         names
     }
 
+    /// Whether there are so many pods, each of which serves.
+    pub fn pods_serve(&self, count: usize) -> bool {
+        let pods = self.list("pods");
+        pods.len() == count && pods.iter().all(|pod| is_true(&pod["status"], "Ready"))
+    }
+
     pub fn uid(&self, kind: &str, name: &str) -> String {
         self.get(kind, name)["metadata"]["uid"].as_str().unwrap_or_default().to_owned()
     }
@@ -184,7 +190,7 @@ impl Lab {
 
     /// Gives an image of ours another name, too, on every node.
     pub fn retag(&self, image: &str, next: &str) {
-        for node in self.cluster.nodes().iter().filter(|node| node.process().is_some()) {
+        for node in self.cluster.living_nodes() {
             let images = node.run(&["ctr", "--namespace", "k8s.io", "images", "list", "-q"]).expect("ctr");
             let old = images
                 .lines()

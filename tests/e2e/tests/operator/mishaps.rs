@@ -13,8 +13,7 @@ fn all_pods_deleted_at_once() {
     lab.must(&["delete", "pods", "--all", "--grace-period=0", "--force"]);
     lab.until("other pods", |lab| {
         let now = lab.uids();
-        let are_served = lab.list("pods").iter().all(|pod| super::lab::is_true(&pod["status"], "Ready"));
-        now.len() == 3 && now.iter().all(|uid| !before.contains(uid)) && are_served
+        now.iter().all(|uid| !before.contains(uid)) && lab.pods_serve(3)
     });
     lab.ready(3, 0);
     let took = began.elapsed();
@@ -83,9 +82,7 @@ fn without_an_operator() {
     lab.scale(5).expect("kubectl scale");
     let leader = lab.leader();
     lab.must(&["delete", "pod", &leader, "--grace-period=0", "--force"]);
-    lab.until("the pod to come back", |lab| {
-        lab.pods().len() == 3 && lab.list("pods").iter().all(|pod| super::lab::is_true(&pod["status"], "Ready"))
-    });
+    lab.until("the pod to come back", |lab| lab.pods_serve(3));
     writer.goes_on();
     lab.scale_deployment(OPERATOR, "zookube-operator", 2);
     lab.ready(5, 0);
