@@ -10,6 +10,7 @@ use rustix::process::{Pid, WaitOptions, WaitStatus, wait};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
@@ -19,7 +20,8 @@ pub const SIGNALLED: i32 = 128;
 /// The order to stop: SIGTERM or SIGINT.
 ///
 /// Before the server has anything to leave ([`StopOrder::may_wait`]) the order ends the process at once, which is as safe as
-/// a crash and as quick. Later the first one is passed on, and a second one, or [`STOP_MAX`] after the first, ends it.
+/// a crash and as quick. Later the first one is passed on, and a second one, or [`STOP_MAX`] behind the delay after the first,
+/// ends it.
 #[derive(Debug)]
 pub struct StopOrder {
     waits: Arc<AtomicBool>,
@@ -27,15 +29,16 @@ pub struct StopOrder {
 }
 
 impl StopOrder {
-    /// Listens from here on; to be called before anything that takes time, inside a runtime with a worker of its own.
+    /// Listens from here on; to be called before anything that takes time, inside a runtime with a worker of its own. `delay` is how
+    /// long the process serves on after an order it waits for.
     ///
     /// # Errors
     /// When the handlers cannot be installed.
-    pub fn listen() -> io::Result<StopOrder> {
+    pub fn listen(delay: Duration) -> io::Result<StopOrder> {
         let (terminate, interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         let waits = Arc::new(AtomicBool::new(false));
         let (order, first) = oneshot::channel();
-        tokio::spawn(obey(terminate, interrupt, waits.clone(), order));
+        tokio::spawn(obey(terminate, interrupt, waits.clone(), order, delay));
         Ok(StopOrder { waits, first })
     }
 
@@ -60,6 +63,7 @@ async fn obey(
     mut interrupt: Signal,
     waits: Arc<AtomicBool>,
     order: oneshot::Sender<&'static str>,
+    delay: Duration,
 ) {
     let (name, _) = next(&mut terminate, &mut interrupt).await;
     // The receiver is gone where the start has failed meanwhile: then there is nothing to stop either.
@@ -67,7 +71,7 @@ async fn obey(
         tracing::info!("stopped on {name} before this server took part in anything");
         std::process::exit(exit::FINISHED);
     }
-    match tokio::time::timeout(STOP_MAX, next(&mut terminate, &mut interrupt)).await {
+    match tokio::time::timeout(delay + STOP_MAX, next(&mut terminate, &mut interrupt)).await {
         Ok((name, number)) => {
             tracing::warn!("{name} again: end at once");
             std::process::exit(SIGNALLED + number);

@@ -65,7 +65,8 @@ fn workers(cgroups: &Cgroups) -> usize {
 
 async fn serve(mut config: Config, cgroups: Cgroups, started: Instant) -> Result<(), Fatal> {
     let signals = |error: io::Error| Fatal::new(exit::UNEXPECTED, format!("listen for signals: {error}"));
-    let stop_order = StopOrder::listen().map_err(signals)?;
+    let delay = Duration::from_millis(config.settings.shutdown_delay_ms.unsigned_abs());
+    let stop_order = StopOrder::listen(delay).map_err(signals)?;
     init::reap_orphans_if_first().map_err(signals)?;
     let (dirs, volume, _lock) = take_volume(&mut config)?;
     let config = Arc::new(config);
@@ -125,7 +126,7 @@ async fn serve(mut config: Config, cgroups: Cgroups, started: Instant) -> Result
     let stopped = spawn_driver(Driver::new(replica, hands, internal_inputs, client_inputs, tick))?;
     node.runs(Running { shared: shared.clone(), internal: internal.clone(), snapshots });
     let accepting = tokio::spawn(client_port.serve(shared.clone(), internal.clone(), client_places));
-    Serving { node, shared, internal, disk, accepting, stopped }.until_told(stop_order).await;
+    Serving { node, shared, internal, disk, accepting, stopped, delay }.until_told(stop_order).await;
     Ok(())
 }
 
@@ -138,6 +139,8 @@ struct Serving {
     accepting: JoinHandle<()>,
     /// Whether the core has stopped.
     stopped: watch::Receiver<bool>,
+    /// How long it serves on after the order to stop.
+    delay: Duration,
 }
 
 impl Serving {
@@ -150,14 +153,29 @@ impl Serving {
             Ok(_) = self.stopped.wait_for(|stopped| *stopped) => None,
         };
         let Some(signal) = signal else { return self.park(order).await };
+        self.node.drain();
+        self.serve_on(signal).await;
         let stopping = Instant::now();
         tracing::info!("stop on {signal}");
-        self.node.drain();
         if self.internal.send(Internal::Input(Input::Shutdown)).await.is_err() {
             tracing::debug!("the driver had stopped already");
         }
         self.accepting.abort();
         stop(self.stopped, &self.disk, &self.shared, stopping).await;
+    }
+
+    /// Waits until nobody sends clients here any more, as far as `shutdown.delayMs` gives time for that. Who is turned away later
+    /// dials again, but who dials the address of a pod that has just gone hears nothing.
+    async fn serve_on(&mut self, signal: &str) {
+        if self.delay.is_zero() {
+            return;
+        }
+        tracing::info!(
+            ms = self.delay.as_millis(),
+            "{signal}: not ready from now on, and stops behind shutdown.delayMs"
+        );
+        // Whether the time is over or the core has stopped by itself, what follows is the same.
+        let _ = tokio::time::timeout(self.delay, self.stopped.wait_for(|stopped| *stopped)).await;
     }
 
     /// Ends everything but the process, which can be asked what has become of its server until it is told to stop.

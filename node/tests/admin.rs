@@ -8,8 +8,8 @@ use std::io::Read;
 use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 use support::{
-    Admin, Body, Client, ENSEMBLE_OF_ONE, Server, create, create_ephemeral, delete, free_port, loopback, outer_address,
-    program, wait_for,
+    Admin, Body, Client, ENSEMBLE_OF_ONE, Server, create, create_ephemeral, delete, free_port, get, loopback,
+    outer_address, program, wait_for,
 };
 
 /// `super:secret` for the key of the super user.
@@ -382,6 +382,28 @@ fn members_tell_of_the_ensemble() {
 }
 
 /// The port is there before the data directory is read: a snapshot that never ends is being read.
+#[test]
+fn a_server_that_is_to_stop_serves_on_while_it_is_not_ready() {
+    let mut admin = Admin::start("shutdown.delayMs=60000\n");
+    let mut client = admin.server.client();
+    admin.server.tell_to_stop();
+    let ready = wait_for("it to be not ready", || Some(admin.health("/readyz")).filter(|(status, _)| *status == 503));
+    assert_eq!(ready.1["reasons"][0]["check"], json!("draining"), "{}", ready.1);
+    assert_eq!(client.call(create(1, "/written-meanwhile", b"")).error, 0);
+    assert_eq!(
+        admin.server.client().call(get(1, "/written-meanwhile", false)).error,
+        0,
+        "and who still comes is served"
+    );
+    let (code, _) = admin.server.stop();
+    assert_eq!(code, Some(128 + 15), "a second order is obeyed at once");
+
+    let mut server = Server::start("shutdown.delayMs=100\n");
+    assert_eq!(server.stop().0, Some(0));
+    server.wait_for_line(&["SIGTERM: not ready from now on"]);
+    server.wait_for_line(&["stopped"]);
+}
+
 #[test]
 fn a_server_that_reads_its_data_directory_is_alive_and_not_ready() {
     let dir = tempfile::tempdir().expect("a directory");

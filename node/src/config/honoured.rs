@@ -271,6 +271,8 @@ honoured! {
             "how long after a `restore` the next one is refused, in ms; `snapshot` has a thousandth of it";
         commands_from: CommandsFrom = Is("loopback"), Kind::OneOf(&["loopback", "any", "none"]), "admin.commandsFrom",
             "from where commands that change something are taken without a password: from this machine, from anywhere; `none` takes none at all. Our own key";
+        shutdown_delay_ms: i64 = Is("0"), Kind::Int { min: 0, max: 60_000 }, "shutdown.delayMs",
+            "how long a server that was told to stop goes on serving while it says that it is not ready, in ms; meanwhile a load balancer stops sending clients here. Our own key";
         log_format: LogFormat = Is("text"), Kind::OneOf(&["text", "json"]), "log.format",
             "what a log line is: text, or a JSON object (`docs/operating/logs.md`). Our own key";
         log_level: String = Is("info"), Kind::LogLevel, "log.level",

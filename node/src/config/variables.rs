@@ -82,6 +82,7 @@ pub static VARIABLES: &[Variable] = &[
     key("ZOOKUBE_INCARNATION", "volume.incarnation", None),
     key("ZOOKUBE_COMMANDS_FROM", "admin.commandsFrom", None),
     key("ZOOKUBE_SUPER_DIGEST", "DigestAuthenticationProvider.superDigest", None),
+    key("ZOOKUBE_SHUTDOWN_DELAY_MS", "shutdown.delayMs", None),
     key("ZOOKUBE_LOG_FORMAT", "log.format", None),
     key("ZOOKUBE_LOG_LEVEL", "log.level", None),
     key("ZOOKUBE_OTEL_ENDPOINT", "otel.endpoint", None),

@@ -138,10 +138,15 @@ impl Server {
     /// Stops the process as an operator would and answers its exit code and how long it took.
     pub fn stop(&mut self) -> (Option<i32>, Duration) {
         let started = Instant::now();
-        let sent = Command::new("kill").arg(self.process.id().to_string()).status().expect("kill");
-        assert!(sent.success());
+        self.tell_to_stop();
         let status = self.process.wait().expect("wait");
         (status.code(), started.elapsed())
+    }
+
+    /// Sends the signal to stop and waits for nothing.
+    pub fn tell_to_stop(&self) {
+        let sent = Command::new("kill").arg(self.process.id().to_string()).status().expect("kill");
+        assert!(sent.success());
     }
 
     /// Starts it again after [`Server::stop`] or [`Server::kill`].

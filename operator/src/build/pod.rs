@@ -16,7 +16,10 @@ use serde_json::{Map, Value};
 
 /// The user and group of the servers; any other will do.
 const USER: i64 = 1000;
-/// A leader hands over and a follower closes its files within a second; the rest is for slow disks.
+/// How long a server that is told to stop serves on, until the Service leads no client there any more: a proxy of a node hears of
+/// it at once and writes its rules within a second.
+const SHUTDOWN_DELAY_MS: u32 = 2000;
+/// Behind that delay a leader hands over and a follower closes its files within a second; the rest is for slow disks.
 const GRACE_SECONDS: i64 = 60;
 /// Where the record of the ensemble is.
 const RECORD_DIR: &str = "/etc/zookube/ensemble";
@@ -167,6 +170,7 @@ fn environment(cluster: &ValidatedCluster, role: Role) -> Vec<EnvVar> {
         Role::Observer => OBSERVER_ID_OFFSET,
     };
     all.push(variable("ZOOKUBE_ORDINAL_OFFSET", offset.to_string()));
+    all.push(variable("ZOOKUBE_SHUTDOWN_DELAY_MS", SHUTDOWN_DELAY_MS.to_string()));
     // Who may change the configuration: the operator, which has the password.
     let digest = SecretKeySelector { name: secret::name(cluster), key: secret::DIGEST.to_owned(), optional: None };
     all.push(EnvVar {
