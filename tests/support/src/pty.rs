@@ -61,7 +61,7 @@ impl Pty {
             let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
             let plain = plain(&shown);
             let end = plain.find(text)? + text.len();
-            let rest = plain[end..].as_bytes().to_vec();
+            let rest = plain.as_bytes()[end..].to_vec();
             *shown = rest;
             Some(plain[..end].to_owned())
         });
