@@ -163,6 +163,22 @@ fn a_server_is_started_watched_and_stopped() {
 }
 
 #[test]
+fn of_two_starts_at_the_same_time_one_finds_the_others_server() {
+    let zk = Installed::standalone();
+    let start = || zk.command(&["start"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("start");
+    let both = [start(), start()].map(|start| start.wait_with_output().expect("wait"));
+    let mut said = both.map(|output| (output.status.code(), text(&output.stdout)));
+    said.sort();
+    let pid = zk.pid().expect("a pid file");
+    let expected = [
+        (Some(0), "Starting zookeeper ... STARTED\n".to_owned()),
+        (Some(1), format!("Starting zookeeper ... already running as process {pid}.\n")),
+    ];
+    assert_eq!(said, expected);
+    zk.check(&["stop"], 0, "Stopping zookeeper ... STOPPED\n");
+}
+
+#[test]
 fn the_server_belongs_to_no_terminal() {
     let zk = Installed::standalone();
     zk.check(&["start"], 0, "Starting zookeeper ... STARTED\n");
