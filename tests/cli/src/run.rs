@@ -178,9 +178,11 @@ impl Player<'_> {
         let Some(heard) = told else { self.give_up(shell, line, events) };
         shell.take(heard.out.len(), heard.err.len());
         let (mut heard, found) = without_events(heard);
-        if let Some((start, end)) = done_mark(&heard.out, closed) {
-            heard.out.replace_range(start..end, "");
-        }
+        let Some((start, end)) = done_mark(&heard.out, closed) else {
+            let (name, script) = (self.program.name(), &self.script.name);
+            panic!("{name} {script}: ended at {line:?} in the middle of the script; it said\n{heard:?}");
+        };
+        heard.out.replace_range(start..end, "");
         self.check_events(&found, events, line);
         self.write(&heard);
         self.write_events(&found);

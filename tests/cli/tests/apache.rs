@@ -11,7 +11,7 @@ use support::ServerKind;
 fn check(directories: &[&str], version: &str, program: Program) {
     let mut report = Report::default();
     for script in directories.iter().flat_map(|dir| compare::scripts(dir)) {
-        let found = run::run(&script, program, ServerKind::Zookube);
+        let found = run::run(&script, program, ServerKind::under_test());
         if compare::records() {
             compare::record(version, &script, &found);
         }
