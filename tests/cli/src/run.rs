@@ -169,16 +169,18 @@ impl Player<'_> {
 
     /// Writes down what a line was answered, once its end shows.
     fn answer(&mut self, shell: &mut Shell, events: usize, closed: bool, line: &str) {
+        // A line may ask for the same itself.
+        let marks = 1 + usize::from(line.trim() == DONE);
         let told = wait::poll(LIMIT, || {
             let fresh = shell.fresh();
-            let done = count_events(&fresh.out) >= events && is_answered(&fresh.out, closed);
+            let done = count_events(&fresh.out) >= events && is_answered(&fresh.out, closed, marks);
             // Looked at before the streams: what an ended process has said is then all there.
             (done || shell.ended().is_some()).then(|| shell.fresh())
         });
         let Some(heard) = told else { self.give_up(shell, line, events) };
         shell.take(heard.out.len(), heard.err.len());
         let (mut heard, found) = without_events(heard);
-        let Some((start, end)) = done_mark(&heard.out, closed) else {
+        let Some((start, end)) = done_mark(&heard.out, closed, marks) else {
             let (name, script) = (self.program.name(), &self.script.name);
             panic!("{name} {script}: ended at {line:?} in the middle of the script; it said\n{heard:?}");
         };
@@ -240,15 +242,17 @@ fn count_events(out: &str) -> usize {
 }
 
 /// Whether the answer to [`DONE`] is complete.
-fn is_answered(out: &str, closed: bool) -> bool {
+fn is_answered(out: &str, closed: bool, marks: usize) -> bool {
     let quiet = without_events(Heard { out: out.to_owned(), err: String::new() }).0.out;
-    done_mark(&quiet, closed).is_some()
+    done_mark(&quiet, closed, marks).is_some()
 }
 
-/// The answer to [`DONE`]: where it begins and ends.
-fn done_mark(out: &str, closed: bool) -> Option<(usize, usize)> {
-    let found = IS_DONE.iter().filter_map(|mark| out.rfind(mark).map(|at| (at, at + mark.len())));
-    let (start, end) = found.max()?;
+/// The last answer to [`DONE`], where so many are there: where it begins and ends.
+fn done_mark(out: &str, closed: bool, marks: usize) -> Option<(usize, usize)> {
+    let found = IS_DONE.iter().flat_map(|mark| out.match_indices(mark).map(|(at, mark)| (at, at + mark.len())));
+    let mut found: Vec<(usize, usize)> = found.collect();
+    found.sort_unstable();
+    let (start, end) = *found.get(marks - 1..)?.last()?;
     match closed {
         true => out[end..].starts_with(NOT_CONNECTED).then_some((start, end + NOT_CONNECTED.len())),
         false => Some((start, end)),
@@ -290,10 +294,12 @@ mod tests {
 
     #[test]
     fn an_answer_ends_with_that_of_printwatches() {
-        assert_eq!(done_mark("xprintwatches is on\n", false), Some((1, 20)));
-        assert_eq!(done_mark("printwatches is on\nprintwatches is off\n", false), Some((19, 39)));
-        assert_eq!(done_mark("printwatches is on\n", true), None);
-        assert_eq!(done_mark("printwatches is on\nNot connected\n", true), Some((0, 33)));
-        assert_eq!(done_mark("printwatches is", false), None);
+        assert_eq!(done_mark("xprintwatches is on\n", false, 1), Some((1, 20)));
+        assert_eq!(done_mark("printwatches is on\n", false, 2), None);
+        assert_eq!(done_mark("printwatches is on\nprintwatches is off\n", false, 2), Some((19, 39)));
+        assert_eq!(done_mark("printwatches is on\n", true, 1), None);
+        assert_eq!(done_mark("printwatches is on\nNot connected\n", true, 1), Some((0, 33)));
+        assert_eq!(done_mark("printwatches is", false, 1), None);
+        assert_eq!(done_mark("", false, 1), None);
     }
 }
