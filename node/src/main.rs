@@ -53,10 +53,9 @@ fn main() -> ExitCode {
         Script::named(&called).or_else(|| Script::named(&arguments.next_if(|word| Script::named(word).is_some())?));
     match script {
         Some(Script::ZkServer) => as_process(|| commands::zk_server::run(arguments)),
-        Some(Script::ZkCli) => {
-            eprintln!("zkCli.sh: not part of this program yet. hint: Apache's zkCli.sh works against this server");
-            ExitCode::FAILURE
-        }
+        // Not a server: what it writes is for whoever typed the command.
+        Some(Script::ZkCli) => cli::shell::main(arguments),
+        Some(Script::Zk) => cli::zk::main(std::iter::once("zk".to_owned()).chain(arguments)),
         None => {
             let command = Arguments::parse().command;
             as_process(|| perform(command))
@@ -69,13 +68,15 @@ fn main() -> ExitCode {
 enum Script {
     ZkServer,
     ZkCli,
+    Zk,
 }
 
 impl Script {
     fn named(path: &str) -> Option<Script> {
         match Path::new(path).file_name()?.to_str()? {
             "zkServer.sh" => Some(Script::ZkServer),
-            "zkCli.sh" => Some(Script::ZkCli),
+            "zkCli.sh" | "cli" => Some(Script::ZkCli),
+            "zk" => Some(Script::Zk),
             _ => None,
         }
     }

@@ -12,6 +12,8 @@ pub mod error_code;
 pub mod ids;
 pub mod jute;
 pub mod quorum;
+pub mod reply;
+pub mod request;
 pub mod stat;
 pub mod txn;
 

@@ -38,7 +38,11 @@ fn kill(lab: &Lab, victim: Victim) {
 }
 
 fn up_and_down(case: &str, victim: Victim) {
-    let lab = Lab::running(case, &json!({ "replicas": 1 }), 1);
+    let lab = match victim {
+        Victim::Operators => Lab::alone(case),
+        _ => Lab::new(case),
+    };
+    let lab = lab.with(&json!({ "replicas": 1 }), 1);
     let mut writer = lab.writer(10);
     let mut interrupted = 0;
     for voters in [3, 5, 3] {
@@ -68,7 +72,7 @@ fn the_operator_dies_at_each_step() {
 #[test]
 fn no_names_for_a_minute() {
     const OUTAGE: Duration = Duration::from_secs(60);
-    let lab = Lab::running("dns", &json!({}), 3);
+    let lab = Lab::alone("dns").with(&json!({}), 3);
     let mut writer = lab.writer(5);
     lab.scale_deployment("kube-system", "coredns", 0);
     let began = Instant::now();
@@ -91,7 +95,7 @@ fn no_names_for_a_minute() {
 /// A node is drained while clients write: the budget lets one voter go at a time.
 #[test]
 fn a_node_is_drained() {
-    let lab = Lab::new("drain");
+    let lab = Lab::alone("drain");
     let nodes = lab.cluster.with_nodes(3).expect("three nodes");
     lab.apply(&json!({}));
     lab.ready(3, 0);

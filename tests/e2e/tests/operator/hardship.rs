@@ -37,9 +37,18 @@ fn move_to_small_disk(lab: &Lab, node: &Node, pod: &str) -> String {
 /// everything goes on.
 #[test]
 fn disks_are_full() {
-    let lab = Lab::running("disk", &json!({}), 3);
+    let lab = Lab::alone("disk");
     let nodes = lab.cluster.living_nodes();
-    let [node] = &nodes[..] else { panic!("this case is for a cluster of one node, ours") };
+    let [node, others @ ..] = &nodes[..] else { panic!("this case is for a cluster of ours") };
+    // All on one node, so that it is known where a disk is.
+    let mark = |how: &str| {
+        for node in others {
+            lab.cluster.kubectl(&[how, &node.name()]).expect("kubectl");
+        }
+    };
+    mark("cordon");
+    lab.apply(&json!({}));
+    lab.ready(3, 0);
     let paths: Vec<String> = (0..3)
         .map(|ordinal| {
             let path = move_to_small_disk(&lab, node, &format!("main-{ordinal}"));
@@ -69,6 +78,7 @@ fn disks_are_full() {
         writer.goes_on();
     }
     let written = lab.finish(writer);
+    mark("uncordon");
     assert!(lab.events().contains(&"StoragePressure".to_owned()), "{:?}", lab.events());
     lab.tell(&format!("a follower's, then the leader's; longest gap {} ms", written.gap.as_millis()));
 }
@@ -108,7 +118,7 @@ fn a_volume_of_another_ensemble() {
 /// A node goes with the leader on it; it comes back, and so does the server with its data.
 #[test]
 fn a_node_is_lost() {
-    let lab = Lab::new("node");
+    let lab = Lab::alone("node");
     let nodes = lab.cluster.with_nodes(3).expect("three nodes");
     lab.apply(&json!({}));
     lab.ready(3, 0);
@@ -132,7 +142,7 @@ fn a_node_is_lost() {
 /// Another version of the operator takes over while servers are being added.
 #[test]
 fn another_version_of_the_operator() {
-    let lab = Lab::running("operators", &json!({ "replicas": 1 }), 1);
+    let lab = Lab::alone("operators").with(&json!({ "replicas": 1 }), 1);
     let next = "docker.io/library/zookube-operator:0.1.1-e2e";
     lab.retag("zookube-operator", next);
     let mut writer = lab.writer(10);
@@ -157,7 +167,7 @@ fn another_version_of_the_operator() {
 #[test]
 fn ten_minutes_without_an_operator() {
     const AWAY: Duration = Duration::from_secs(600);
-    let lab = Lab::running("away", &json!({}), 3);
+    let lab = Lab::alone("away").with(&json!({}), 3);
     let mut writer = lab.writer(20);
     lab.stop_operators();
     let began = Instant::now();
@@ -190,7 +200,7 @@ fn a_hundred_clusters() {
     const CLUSTERS: usize = 100;
     const MEMORY_KIB_MAX: u64 = 30 * 1024;
     const REST: Duration = Duration::from_secs(60);
-    let lab = Lab::new("hundred");
+    let lab = Lab::alone("hundred");
     let name = |number: usize| format!("c{number:02}");
     for number in 0..CLUSTERS {
         lab.apply_as(&name(number), &json!({ "replicas": 1 })).expect("the API server takes it");

@@ -5,7 +5,7 @@ use e2e::Cluster;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::Once;
+use std::sync::{Once, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 use support::{external, prerequisites};
 
@@ -16,16 +16,35 @@ pub const NAME: &str = "main";
 /// Where the operator lives.
 pub const OPERATOR: &str = "zookube-system";
 
+/// Who may run at the same time: cases that keep to their namespaces, or one that does not.
+static TURN: RwLock<()> = RwLock::new(());
+
+/// A case's turn, for as long as it lasts.
+enum Turn {
+    Shared { _guard: RwLockReadGuard<'static, ()> },
+    Alone { _guard: RwLockWriteGuard<'static, ()> },
+}
+
 /// A case's own namespace.
 pub struct Lab {
     pub cluster: &'static Cluster,
     pub namespace: String,
     began: Instant,
+    turn: Turn,
 }
 
 impl Lab {
     /// A namespace of this name, empty.
     pub fn new(case: &str) -> Self {
+        Self::with_turn(case, Turn::Shared { _guard: TURN.read().unwrap_or_else(PoisonError::into_inner) })
+    }
+
+    /// The same for a case that takes away what is everybody's: operators, nodes, names. No other one runs meanwhile.
+    pub fn alone(case: &str) -> Self {
+        Self::with_turn(case, Turn::Alone { _guard: TURN.write().unwrap_or_else(PoisonError::into_inner) })
+    }
+
+    fn with_turn(case: &str, turn: Turn) -> Self {
         let cluster = Cluster::shared();
         install(cluster);
         let namespace = format!("e2e-{case}");
@@ -34,15 +53,19 @@ impl Lab {
         // Everything that is made here must be allowed where least is.
         let label = "pod-security.kubernetes.io/enforce=restricted";
         cluster.kubectl(&["label", "namespace", &namespace, label]).expect("a label");
-        Self { cluster, namespace, began: Instant::now() }
+        Self { cluster, namespace, began: Instant::now(), turn }
     }
 
-    /// The same with a resource that is as its spec says.
+    /// A namespace with a resource that is as its spec says.
     pub fn running(case: &str, spec: &Value, voters: usize) -> Self {
-        let lab = Self::new(case);
-        lab.apply(spec);
-        lab.ready(voters, 0);
-        lab
+        Self::new(case).with(spec, voters)
+    }
+
+    /// Applies the resource and waits until it is as its spec says.
+    pub fn with(self, spec: &Value, voters: usize) -> Self {
+        self.apply(spec);
+        self.ready(voters, 0);
+        self
     }
 
     /// Calls `kubectl` in this namespace.
@@ -267,11 +290,35 @@ impl Lab {
 
 impl Drop for Lab {
     fn drop(&mut self) {
-        if std::thread::panicking() {
+        let has_failed = std::thread::panicking();
+        if has_failed {
             eprintln!("{}", self.story());
         }
-        let _ = self.cluster.kubectl(&["delete", "namespace", &self.namespace, "--wait=false"]);
+        let is_alone = matches!(self.turn, Turn::Alone { .. });
+        // Whatever was much is gone before the next case begins.
+        let wait = if is_alone { "--timeout=120s" } else { "--wait=false" };
+        let _ = self.cluster.kubectl(&["delete", "namespace", &self.namespace, wait]);
+        if has_failed && is_alone {
+            put_right(self.cluster);
+        }
     }
+}
+
+/// Gives back what a case has taken from everybody and could not give back itself. What cannot be put right shows in the next case.
+fn put_right(cluster: &Cluster) {
+    let nodes = cluster.with_nodes(1).unwrap_or_default();
+    for node in nodes {
+        let _ = cluster.kubectl(&["uncordon", &node.name()]);
+    }
+    let _ = cluster.kubectl(&["--namespace", "kube-system", "scale", "deployment/coredns", "--replicas=1"]);
+    let apply = ["apply", "--server-side", "--force-conflicts", "-f", &manifest()];
+    let _ = cluster.kubectl(&apply);
+    let restarted = ["--namespace", OPERATOR, "rollout", "status", "deployment/zookube-operator", "--timeout=120s"];
+    let _ = cluster.kubectl(&restarted);
+}
+
+fn manifest() -> String {
+    prerequisites::workspace().join("deploy/zookube.yaml").display().to_string()
 }
 
 pub fn members(status: &Value) -> impl Iterator<Item = &Value> {
@@ -291,9 +338,7 @@ pub fn script(name: &str) -> std::path::PathBuf {
 fn install(cluster: &Cluster) {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        let manifest = prerequisites::workspace().join("deploy/zookube.yaml");
-        let manifest = manifest.to_str().expect("a path of text");
-        cluster.kubectl(&["apply", "--server-side", "-f", manifest]).expect("deploy/zookube.yaml");
+        cluster.kubectl(&["apply", "--server-side", "-f", &manifest()]).expect("deploy/zookube.yaml");
         let restart = ["--namespace", OPERATOR, "rollout", "status", "deployment/zookube-operator", "--timeout=120s"];
         if let Err(error) = cluster.kubectl(&restart) {
             let logs = cluster.kubectl(&["--namespace", OPERATOR, "describe", "pods"]).unwrap_or_default();

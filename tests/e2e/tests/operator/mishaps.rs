@@ -76,7 +76,7 @@ fn pods_deleted_while_scaling() {
 /// Without an operator an ensemble goes on, its pods come back, and what was wished for meanwhile is done when there is one again.
 #[test]
 fn without_an_operator() {
-    let lab = Lab::running("alone", &json!({}), 3);
+    let lab = Lab::alone("alone").with(&json!({}), 3);
     let mut writer = lab.writer(5);
     lab.stop_operators();
     lab.scale(5).expect("kubectl scale");

@@ -1,0 +1,6 @@
+//! What people type: Apache's shell, and tools for data directories and ensembles.
+
+pub mod log;
+pub mod shell;
+pub mod snapshot;
+pub mod zk;

@@ -1,0 +1,218 @@
+//! Quotas: `setquota`, `listquota`, `delquota`.
+
+use super::super::answer::Answer;
+use super::super::failure::Failure;
+use super::super::options::Parsed;
+use super::super::quota::{LIMITS, Number, QUOTA_ROOT, Track, limit_path, stat_path};
+use super::{Outcome, Run, child_of, subtree};
+use client::{Client, Error};
+use wire::client::CreateMode;
+use wire::{Acl, ErrorCode};
+
+/// Why a quota could not be set.
+enum Refusal {
+    Client(Error),
+    /// Apache's words.
+    Words(String),
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Refusal {
+        Refusal::Client(error)
+    }
+}
+
+impl Run<'_> {
+    pub(super) async fn set_quota(&mut self, parsed: &Parsed) -> Outcome {
+        let path = &parsed.words[1];
+        if path.starts_with(QUOTA_ROOT) {
+            return Err(Failure::new(format!("cannot set a quota under the path: {QUOTA_ROOT}")));
+        }
+        let (number, value) = limit_of(parsed)?;
+        match create_quota(self.client, path, number, value).await {
+            Ok(warnings) => {
+                self.notes.out.extend(warnings);
+                Ok(Answer::Nothing)
+            }
+            Err(Refusal::Client(error)) => Err(self.failure(&error)),
+            Err(Refusal::Words(words)) => {
+                Err(Failure::new(words).hint("a quota is for a znode that is there, and none is within another"))
+            }
+        }
+    }
+
+    pub(super) async fn list_quota(&mut self, parsed: &Parsed) -> Outcome {
+        let path = &parsed.words[1];
+        self.notes.err.push(format!("absolute path is {}", limit_path(path)));
+        match read_quota(self.client, path).await {
+            Ok((limit, used)) => Ok(Answer::Quota { path: path.clone(), limit, used }),
+            Err(Refusal::Client(error)) => self.no_quota(path, &error),
+            Err(Refusal::Words(words)) => Err(Failure::new(words)),
+        }
+    }
+
+    pub(super) async fn delete_quota(&mut self, parsed: &Parsed) -> Outcome {
+        let path = &parsed.words[1];
+        let only = ["n", "b", "N", "B"].into_iter().find(|name| parsed.has(name)).and_then(Number::of_option);
+        match delete_quota(self.client, path, only).await {
+            Ok(true) => Ok(Answer::Nothing),
+            Ok(false) => {
+                self.notes.out.push(format!("Quota does not exist for {path}"));
+                Ok(Answer::Nothing)
+            }
+            Err(Refusal::Client(error)) => self.no_quota(path, &error),
+            Err(Refusal::Words(words)) => Err(Failure::new(words)),
+        }
+    }
+
+    /// That there is no quota is no failure, as there.
+    fn no_quota(&mut self, path: &str, error: &Error) -> Outcome {
+        if error.code() == Some(ErrorCode::NoNode as i32) {
+            self.notes.err.push(format!("quota for {path} does not exist."));
+            return Ok(Answer::Nothing);
+        }
+        Err(self.failure(error))
+    }
+}
+
+/// Which number is to be set to what (`SetQuotaCommand.checkOptionValue`).
+fn limit_of(parsed: &Parsed) -> Result<(Number, i64), Failure> {
+    let given = ["n", "b", "N", "B"].into_iter().find_map(|name| Some((name, parsed.value(name)?)));
+    let (name, text) = given.ok_or_else(|| Failure::new("setquota -n|-b|-N|-B val path"))?;
+    let is_count = matches!(name, "n" | "N");
+    let value = if is_count { text.parse::<i32>().map(i64::from) } else { text.parse::<i64>() };
+    let value = value.map_err(|_| {
+        Failure::new("NumberFormatException happens when parsing the option value")
+            .hint(format!("-{name} takes a whole number, not {text:?}"))
+    })?;
+    match (is_count, value) {
+        (true, ..=0) => Err(Failure::new("the num quota must be greater than zero")),
+        (false, ..0) => Err(Failure::new("the bytes quota must be greater than or equal to zero")),
+        _ => Number::of_option(name).map(|number| (number, value)).ok_or_else(|| Failure::new("")),
+    }
+}
+
+/// `SetQuotaCommand.createQuota`; answers warnings.
+async fn create_quota(client: &Client, path: &str, number: Number, value: i64) -> Result<Vec<String>, Refusal> {
+    if client.exists(path, false).await?.is_none() {
+        return Err(Refusal::Words(format!("{path} does not exist.")));
+    }
+    refuse_below(client, path).await?;
+    refuse_above(client, path).await?;
+    create_parents(client, path).await?;
+    let (limits_at, stats_at) = (limit_path(path), stat_path(path));
+    let is_new = client.exists(&limits_at, false).await?.is_none();
+    if is_new {
+        let mut limits = Track::unlimited();
+        limits.set(number, value);
+        create_node(client, &limits_at, Some(&limits.to_string())).await?;
+        create_node(client, &stats_at, Some(&Track::unused().to_string())).await?;
+    }
+    let (mut limits, used) = (track(client, &limits_at).await?, track(client, &stats_at).await?);
+    if !is_new {
+        limits.set(number, value);
+    }
+    let (count, bytes) = limits.exceeded_by(&used);
+    let mut warnings = Vec::new();
+    if count {
+        let used = used.get(Number::Count);
+        warnings.push(format!("[Warning]: the count quota you create is less than the existing count:{used}"));
+    }
+    if bytes {
+        let used = used.get(Number::Bytes);
+        warnings.push(format!("[Warning]: the bytes quota you create is less than the existing bytes:{used}"));
+    }
+    if !is_new {
+        client.set_data(&limits_at, Some(limits.to_string().as_bytes()), -1).await?;
+    }
+    Ok(warnings)
+}
+
+/// Below a path with a quota there may be none (`SetQuotaCommand.checkIfChildQuota`).
+async fn refuse_below(client: &Client, path: &str) -> Result<(), Refusal> {
+    let own = format!("{QUOTA_ROOT}{path}");
+    let places = match subtree(client, &own, false).await {
+        Ok(places) => places,
+        Err(error) if error.code() == Some(ErrorCode::NoNode as i32) => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
+    let holder =
+        |place: &String| place.strip_suffix(LIMITS).and_then(|place| place.strip_suffix('/')).map(str::to_owned);
+    match places.iter().filter_map(holder).find(|place| *place != own) {
+        Some(place) => {
+            let place = &place[QUOTA_ROOT.len()..];
+            Err(Refusal::Words(format!("{path} has a child {place} which has a quota")))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Nor above it (`SetQuotaCommand.checkIfParentQuota`).
+async fn refuse_above(client: &Client, path: &str) -> Result<(), Refusal> {
+    for (at, _) in path.match_indices('/').skip(1) {
+        let place = format!("{QUOTA_ROOT}{}", &path[..at]);
+        let names = match client.get_children(&place, false).await {
+            Ok(names) => names,
+            Err(error) if error.code() == Some(ErrorCode::NoNode as i32) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
+        if names.iter().any(|name| name == LIMITS) {
+            return Err(Refusal::Words(format!("{path} has a parent {} which has a quota", &path[..at])));
+        }
+    }
+    Ok(())
+}
+
+/// The nodes above those of a quota.
+async fn create_parents(client: &Client, path: &str) -> Result<(), Refusal> {
+    let mut place = QUOTA_ROOT.to_owned();
+    for name in path.split('/').filter(|name| !name.is_empty()) {
+        place = child_of(&place, name);
+        if client.exists(&place, false).await?.is_some() {
+            continue;
+        }
+        match create_node(client, &place, None).await {
+            Err(Refusal::Client(error)) if error.code() == Some(ErrorCode::NodeExists as i32) => {}
+            outcome => outcome?,
+        }
+    }
+    Ok(())
+}
+
+async fn create_node(client: &Client, path: &str, text: Option<&str>) -> Result<(), Refusal> {
+    client.create(path, text.map(str::as_bytes), &Acl::open(), CreateMode::Persistent, None).await?;
+    Ok(())
+}
+
+async fn track(client: &Client, path: &str) -> Result<Track, Refusal> {
+    let (data, _) = client.get_data(path, false).await?;
+    let text = String::from_utf8_lossy(data.as_deref().unwrap_or_default()).into_owned();
+    Track::read(&text).map_err(|part| Refusal::Words(format!("{path}: {part:?} is not name=number, of a quota")))
+}
+
+async fn read_quota(client: &Client, path: &str) -> Result<(Track, Track), Refusal> {
+    Ok((track(client, &limit_path(path)).await?, track(client, &stat_path(path)).await?))
+}
+
+/// `DelQuotaCommand.delQuota`: one number, or the whole quota and what above it is empty then. Whether there was one.
+async fn delete_quota(client: &Client, path: &str, only: Option<Number>) -> Result<bool, Refusal> {
+    let limits_at = limit_path(path);
+    if client.exists(&limits_at, false).await?.is_none() {
+        return Ok(false);
+    }
+    if let Some(number) = only {
+        let mut limits = track(client, &limits_at).await?;
+        limits.set(number, -1);
+        client.set_data(&limits_at, Some(limits.to_string().as_bytes()), -1).await?;
+        return Ok(true);
+    }
+    let mut place = format!("{QUOTA_ROOT}{path}");
+    for name in client.get_children(&place, false).await? {
+        client.delete(&child_of(&place, &name), -1).await?;
+    }
+    while place != QUOTA_ROOT && client.get_children(&place, false).await?.is_empty() {
+        client.delete(&place, -1).await?;
+        place.truncate(place.rfind('/').unwrap_or(0));
+    }
+    Ok(true)
+}
