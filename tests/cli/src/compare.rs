@@ -43,6 +43,30 @@ pub fn golden(version: &str, script: &Script) -> String {
     })
 }
 
+/// Compares what our shell said with the golden, but for the difference that `differs/` has for this script.
+pub fn ours(report: &mut Report, what: &str, version: &str, script: &Script, found: &str) {
+    let found = plain(found, version);
+    let difference = difference(&golden(version, script), &found).unwrap_or_default();
+    let path = here().join("differs").join(version).join(format!("{}.txt", script.name));
+    if records() && !difference.is_empty() {
+        std::fs::write(&path, &difference).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    }
+    // None is the rule.
+    let meant = std::fs::read_to_string(&path).unwrap_or_default();
+    let meant: String = meant.split_inclusive('\n').filter(|line| !line.starts_with("# ")).collect();
+    report.compare_differences(what, &meant, &difference);
+}
+
+/// What our shell adds everywhere, taken away: remedies, and before 3.9 the zxid of an event.
+fn plain(transcript: &str, version: &str) -> String {
+    let said = transcript.split_inclusive('\n').filter(|line| !line.starts_with("! hint: "));
+    let line = |line: &str| match line.split_once(" zxid: ") {
+        Some((event, _)) if version == "3.8" && line.starts_with("* ") => format!("{event}\n"),
+        _ => line.to_owned(),
+    };
+    said.map(line).collect()
+}
+
 /// Whether goldens are to be written, not compared.
 pub fn records() -> bool {
     std::env::var_os("ZOOKUBE_TEST_RECORD").is_some()
@@ -129,6 +153,18 @@ impl Report {
         self.compared += 1;
         if let Some(difference) = difference(expected, found) {
             self.text.push_str(&format!("==== {what}: - is expected, + is found\n{difference}\n"));
+        }
+    }
+
+    /// Compares a difference with the one that is meant.
+    pub fn compare_differences(&mut self, what: &str, meant: &str, found: &str) {
+        self.compared += 1;
+        if meant != found {
+            let title = format!("==== {what}: - Apache's, + ours");
+            self.text.push_str(&format!("{title}\n{found}\n"));
+            if !meant.is_empty() {
+                self.text.push_str(&format!("---- where the only difference meant is\n{meant}\n"));
+            }
         }
     }
 

@@ -154,9 +154,8 @@ impl Player<'_> {
     /// Waits for a line's events before anything else is typed: what comes next may depend on them, and the state of the
     /// session, which an event shows, is another thread's.
     fn await_events(&self, shell: &mut Shell, events: usize, line: &str) {
-        let came = wait::poll(LIMIT, || {
-            (count_events(&shell.fresh().out) >= events || shell.ended().is_some()).then_some(())
-        });
+        let came =
+            wait::poll(LIMIT, || (count_events(&shell.fresh().out) >= events || shell.ended().is_some()).then_some(()));
         if came.is_none() {
             self.give_up(shell, line, events);
         }

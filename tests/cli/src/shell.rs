@@ -68,28 +68,58 @@ pub fn link_to_ours(dir: &Path) -> PathBuf {
     link
 }
 
-/// What starts one of Apache's shells: quick to start, and silent where it would log.
-pub fn java(class_path: &str) -> Command {
+/// Apache's shell of 3.9.5 with JLine, as its distribution has it.
+pub fn apache_39_with_jline() -> Command {
+    let class_path = prerequisites::apache_39_class_path();
+    let lib = lib_of(&class_path);
+    let has_jline = jars(lib).iter().any(|jar| is_jline(jar));
+    assert!(has_jline, "JLine's jar is missing in {lib}: run `cargo xtask setup`");
+    java(&class_path)
+}
+
+/// A Java program of one file, with Apache's classes.
+pub fn java_program(file: &Path) -> Command {
+    let mut command = virtual_machine(&apache_39_without_jline());
+    command.arg(file);
+    command
+}
+
+fn java(class_path: &str) -> Command {
+    let mut command = virtual_machine(class_path);
+    command.arg("org.apache.zookeeper.ZooKeeperMain");
+    command
+}
+
+/// Quick to start, and silent where it would log.
+fn virtual_machine(class_path: &str) -> Command {
     let quiet = Path::new(env!("CARGO_MANIFEST_DIR")).join("quiet");
     let mut command = process::command("java");
     command.args(["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto", "-cp"]);
-    command.arg(format!("{}:{class_path}", quiet.display())).arg("org.apache.zookeeper.ZooKeeperMain");
+    command.arg(format!("{}:{class_path}", quiet.display()));
     command
 }
 
 /// Apache's jars but JLine's, one by one.
 fn apache_39_without_jline() -> String {
-    let all = prerequisites::apache_39_class_path();
-    let lib = all.split(':').find_map(|entry| entry.strip_suffix("/*")).expect("a directory of jars");
-    let jars = std::fs::read_dir(lib).unwrap_or_else(|e| panic!("{lib}: {e}"));
-    let paths = jars.map(|entry| entry.expect("an entry of a directory").path());
-    let wanted = |path: &PathBuf| {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        name.ends_with(".jar") && !name.starts_with("jline")
-    };
-    let mut paths: Vec<String> = paths.filter(wanted).map(|path| path.display().to_string()).collect();
-    paths.sort();
-    paths.join(":")
+    let class_path = prerequisites::apache_39_class_path();
+    let jars = jars(lib_of(&class_path)).into_iter().filter(|jar| !is_jline(jar));
+    jars.map(|jar| jar.display().to_string()).collect::<Vec<_>>().join(":")
+}
+
+fn lib_of(class_path: &str) -> &str {
+    class_path.split(':').find_map(|entry| entry.strip_suffix("/*")).expect("a directory of jars")
+}
+
+fn jars(lib: &str) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(lib).unwrap_or_else(|e| panic!("{lib}: {e}"));
+    let paths = entries.map(|entry| entry.expect("an entry of a directory").path());
+    let mut jars: Vec<PathBuf> = paths.filter(|path| path.extension().is_some_and(|end| end == "jar")).collect();
+    jars.sort();
+    jars
+}
+
+fn is_jline(jar: &Path) -> bool {
+    jar.file_name().is_some_and(|name| name.to_string_lossy().starts_with("jline"))
 }
 
 /// What was said since the last look, by stream.
