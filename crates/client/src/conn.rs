@@ -125,7 +125,11 @@ impl Driver {
     /// Runs the session to its end, and answers until nobody asks any more.
     pub(crate) async fn run(mut self) {
         while self.session.wants_server() {
-            let Some(attempt) = self.session.next_attempt(fastrand::u64(..)) else { break };
+            let Some(attempt) = self.session.next_attempt(fastrand::u64(..)) else {
+                self.session.on_lost(&mut self.actions);
+                self.perform();
+                break;
+            };
             let end = self.connection(&attempt.server, Duration::from_millis(attempt.pause_ms)).await;
             match end {
                 End::Abandoned => return,

@@ -19,6 +19,8 @@ mod op;
 pub mod path;
 mod proto;
 mod session;
+#[cfg(test)]
+mod session_test;
 mod watches;
 
 pub use client::{Client, Options};

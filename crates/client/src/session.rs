@@ -23,7 +23,7 @@ use crate::watches::{Removed, Watches};
 use bytes::{Bytes, BytesMut};
 use std::collections::VecDeque;
 use std::fmt;
-use wire::client::{AuthPacket, ConnectRequest, ConnectResponse, OpCode, PASSWORD_BYTES, Password};
+use wire::client::{AuthPacket, ConnectRequest, ConnectResponse, OpCode, PASSWORD_BYTES};
 use wire::reply::{ReplyFront, WatcherEvent};
 use wire::{DecodeError, ErrorCode, Reader, SessionId, Xid, Zxid};
 
@@ -252,11 +252,13 @@ impl<W> Session<W> {
         self.state.is_alive() && self.closing.is_none()
     }
 
-    /// Takes the next server's turn. `random` is any number; it becomes part of the pause. `None` if there is no server.
+    /// Takes the next server's turn. `random` is any number; it becomes part of the pause. `None` if there is no server
+    /// at all: that is the end of the session.
     pub(crate) fn next_attempt(&mut self, random: u64) -> Option<Attempt> {
-        let (server, round_ends) = match self.read_write.take() {
-            Some(found) => (found, false),
-            None => self.hosts.next()?,
+        let next = self.read_write.take().map(|found| (found, false)).or_else(|| self.hosts.next());
+        let Some((server, round_ends)) = next else {
+            self.state = State::Closed;
+            return None;
         };
         let mut pause_ms = if self.untried { 0 } else { ATTEMPT_PAUSE_MS };
         self.untried = false;
@@ -335,7 +337,9 @@ impl<W> Session<W> {
             waiters.push(waiter);
             return;
         }
-        self.closing = Some((vec![waiter], now + CLOSE_WAIT_MS));
+        // In a pause there is nothing to wait for.
+        let until = if self.attempting { now + CLOSE_WAIT_MS } else { now };
+        self.closing = Some((vec![waiter], until));
         let packet = Packet { request: Request::new(OpCode::CloseSession, |_| {}), waiter: None };
         if self.state.is_connected() {
             self.send(packet, now, out);
@@ -565,6 +569,11 @@ impl<W> Session<W> {
         .code()
     }
 
+    #[cfg(test)]
+    pub(crate) fn set_xid(&mut self, xid: i32) {
+        self.xid = xid;
+    }
+
     fn send(&mut self, packet: Packet<W>, now: i64, out: &mut Vec<Action<W>>) {
         // From the largest to 1: negative numbers have meanings of their own.
         if self.xid == i32::MAX {
@@ -622,5 +631,3 @@ impl<W> Session<W> {
         }
     }
 }
-
-const _: () = assert!(std::mem::size_of::<Password>() == PASSWORD_BYTES, "a password is as long as the empty one");
