@@ -59,12 +59,18 @@ pub fn ours(report: &mut Report, what: &str, version: &str, script: &Script, fou
 
 /// What our shell adds everywhere, taken away: remedies, and before 3.9 the zxid of an event.
 fn plain(transcript: &str, version: &str) -> String {
-    let said = transcript.split_inclusive('\n').filter(|line| !line.starts_with("! hint: "));
-    let line = |line: &str| match line.split_once(" zxid: ") {
-        Some((event, _)) if version == "3.8" && line.starts_with("* ") => format!("{event}\n"),
-        _ => line.to_owned(),
-    };
-    said.map(line).collect()
+    let mut in_hint = false;
+    let mut text = String::new();
+    for line in transcript.split_inclusive('\n') {
+        // A remedy that shows a command's usage goes on with its options.
+        in_hint = line.starts_with("! hint: ") || in_hint && line.starts_with("!  -");
+        match line.split_once(" zxid: ") {
+            _ if in_hint => {}
+            Some((event, _)) if version == "3.8" && line.starts_with("* ") => text.push_str(&format!("{event}\n")),
+            _ => text.push_str(line),
+        }
+    }
+    text
 }
 
 /// Whether goldens are to be written, not compared.
@@ -189,6 +195,14 @@ mod tests {
         let new = "> get /a\n  1\n> get /b\n  2\n  3\n  4\n  6\n";
         assert_eq!(difference(old, new).as_deref(), Some("@@ > get /b\n   2\n   3\n   4\n-  5\n+  6\n"));
         assert_eq!(difference("a\n", "a").as_deref(), Some("only the end of the last line differs"));
+    }
+
+    #[test]
+    fn remedies_are_no_difference() {
+        let said = "> get\n! Unrecognized option: -z\n! hint: usage: get\n!  -b   Output\n> ls\n!  -b\n* e zxid: 1\n";
+        let rest = "> get\n! Unrecognized option: -z\n> ls\n!  -b\n* e";
+        assert_eq!(plain(said, "3.9"), format!("{rest} zxid: 1\n"));
+        assert_eq!(plain(said, "3.8"), format!("{rest}\n"));
     }
 
     #[test]

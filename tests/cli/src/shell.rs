@@ -74,7 +74,7 @@ pub fn apache_39_with_jline() -> Command {
     let lib = lib_of(&class_path);
     let has_jline = jars(lib).iter().any(|jar| is_jline(jar));
     assert!(has_jline, "JLine's jar is missing in {lib}: run `cargo xtask setup`");
-    java(&class_path)
+    java(&format!("{lib}/*"))
 }
 
 /// A Java program of one file, with Apache's classes.

@@ -8,10 +8,6 @@ use cli_tests::shell::{self, LIMIT, Program, Shell};
 use support::server::ServerSpec;
 use support::{Server, ServerKind, external, wait};
 
-/// What is there before: /a, and /broken with a quota that is no quota.
-const BEFORE: &str = "create /a\ncreate /broken\ncreate /zookeeper/quota/broken\n\
-    create /zookeeper/quota/broken/zookeeper_limits count=many\n";
-
 /// The rows: what is typed, and how Apache's shell dies.
 fn table() -> BTreeMap<String, String> {
     let readme = std::fs::read_to_string(compare::here().join("README.md")).expect("the README");
@@ -22,18 +18,17 @@ fn table() -> BTreeMap<String, String> {
     rows.collect()
 }
 
-fn server_with_a_broken_quota() -> Server {
+/// A server with a znode /a.
+fn server() -> Server {
     let server = Server::standalone(ServerSpec::new(ServerKind::under_test()));
-    let dir = tempfile::tempdir().expect("a temporary directory");
-    let mut command = Program::Zookube.command(dir.path());
-    command.arg("-server").arg(server.addr().to_string());
-    external::run(command, BEFORE, LIMIT).expect_success("the shell that prepares");
+    let mut session = Session::connect(server.addr());
+    session.create("/a", b"").expect("a znode");
     server
 }
 
 #[test]
 fn apaches_shell_dies_as_the_table_says() {
-    let server = server_with_a_broken_quota();
+    let server = server();
     let table = table();
     let mut command = shell::java_program(&compare::here().join("java/Deaths.java"));
     command.arg(server.addr().to_string());
@@ -49,7 +44,7 @@ fn apaches_shell_dies_as_the_table_says() {
 
 #[test]
 fn ours_names_the_mistake_and_lives() {
-    let server = server_with_a_broken_quota();
+    let server = server();
     let dir = tempfile::tempdir().expect("a temporary directory");
     let address = server.addr().to_string();
     for typed in table().keys() {
