@@ -39,7 +39,7 @@ pub fn golden_file(version: &str, script: &Script) -> PathBuf {
 pub fn golden(version: &str, script: &Script) -> String {
     let path = golden_file(version, script);
     std::fs::read_to_string(&path).unwrap_or_else(|e| {
-        panic!("{}: {e}; to record it: ZOOKUBE_TEST_RECORD=1 cargo xtask test cli/apache", path.display())
+        panic!("{}: {e}; to record it: ZOOKUBE_TEST_RECORD=goldens cargo xtask test cli/apache", path.display())
     })
 }
 
@@ -48,13 +48,14 @@ pub fn ours(report: &mut Report, what: &str, version: &str, script: &Script, fou
     let found = plain(found, version);
     let difference = difference(&golden(version, script), &found).unwrap_or_default();
     let path = here().join("differs").join(version).join(format!("{}.txt", script.name));
-    if records() && !difference.is_empty() {
-        std::fs::write(&path, &difference).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-    }
     // None is the rule.
-    let meant = std::fs::read_to_string(&path).unwrap_or_default();
-    let meant: String = meant.split_inclusive('\n').filter(|line| !line.starts_with("# ")).collect();
-    report.compare_differences(what, &meant, &difference);
+    let file = std::fs::read_to_string(&path).unwrap_or_default();
+    let (reasons, meant): (Vec<&str>, Vec<&str>) = file.split_inclusive('\n').partition(|line| line.starts_with("# "));
+    if records("differs") && difference != meant.concat() {
+        let text = format!("{}{difference}", reasons.concat());
+        std::fs::write(&path, text).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    }
+    report.compare_differences(what, &meant.concat(), &difference);
 }
 
 /// What our shell adds everywhere, taken away: remedies, and before 3.9 the zxid of an event.
@@ -73,9 +74,9 @@ fn plain(transcript: &str, version: &str) -> String {
     text
 }
 
-/// Whether goldens are to be written, not compared.
-pub fn records() -> bool {
-    std::env::var_os("ZOOKUBE_TEST_RECORD").is_some()
+/// Whether these, `goldens` or `differs`, are to be written before they are compared.
+pub fn records(what: &str) -> bool {
+    std::env::var_os("ZOOKUBE_TEST_RECORD").is_some_and(|wanted| wanted == what)
 }
 
 /// Writes a golden.

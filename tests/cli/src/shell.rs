@@ -10,7 +10,7 @@ use std::time::Duration;
 use support::{prerequisites, process, wait};
 
 /// How long anything may take: a Java virtual machine on a busy machine starts in seconds.
-pub const LIMIT: Duration = Duration::from_secs(20);
+pub const LIMIT: Duration = Duration::from_secs(60);
 
 /// A shell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! Apache's own shells against the goldens: what is recorded is what they say, on this machine, today.
 //!
-//! `ZOOKUBE_TEST_RECORD=1` records.
+//! `ZOOKUBE_TEST_RECORD=goldens` records.
 
 use cli_tests::compare::{self, Report};
 use cli_tests::run;
@@ -12,7 +12,7 @@ fn check(directories: &[&str], version: &str, program: Program) {
     let mut report = Report::default();
     for script in directories.iter().flat_map(|dir| compare::scripts(dir)) {
         let found = run::run(&script, program, ServerKind::under_test());
-        if compare::records() {
+        if compare::records("goldens") {
             compare::record(version, &script, &found);
         }
         let what = format!("{} says in script {}", program.name(), script.name);

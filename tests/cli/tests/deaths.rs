@@ -6,6 +6,7 @@ use cli_tests::compare;
 use cli_tests::script::words;
 use cli_tests::shell::{self, LIMIT, Program, Shell};
 use support::server::ServerSpec;
+use support::session::{Mode, Session};
 use support::{Server, ServerKind, external, wait};
 
 /// The rows: what is typed, and how Apache's shell dies.
@@ -21,8 +22,8 @@ fn table() -> BTreeMap<String, String> {
 /// A server with a znode /a.
 fn server() -> Server {
     let server = Server::standalone(ServerSpec::new(ServerKind::under_test()));
-    let mut session = Session::connect(server.addr());
-    session.create("/a", b"").expect("a znode");
+    let mut session = Session::open(server.addr(), 30_000).expect("a session");
+    session.create("/a", b"", Mode::Persistent).expect("a znode");
     server
 }
 

@@ -81,7 +81,7 @@ fn a_terminal_shows_what_apaches_shell_shows() {
     let fresh = || Server::standalone(ServerSpec::new(ServerKind::under_test()));
     let apache = converse(shell::apache_39_with_jline(), &fresh(), dir.path(), "Apache's 3.9.5 at a terminal");
     let golden = compare::here().join("goldens/3.9-terminal.txt");
-    if compare::records() {
+    if compare::records("goldens") {
         std::fs::write(&golden, &apache).expect("the golden of a terminal");
     }
     let expected = std::fs::read_to_string(&golden).expect("the golden of a terminal");
