@@ -41,6 +41,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("zookube-operator", &["zookube-plan"]),
     // The tests speak to servers in bytes of their own: a mistake in `wire` must not hide behind itself.
     ("zookube-test-support", &[]),
+    ("zookube-cli-tests", &["zookube-test-support"]),
     ("zookube-compat", &["zookube-test-support"]),
     ("zookube-contract", &["zookube-operator", "zookube-test-support"]),
     ("zookube-differential", &["zookube-test-support"]),
