@@ -88,6 +88,7 @@ const fn words_min(verb: Verb) -> usize {
     match verb {
         Verb::Set | Verb::SetAcl => 3,
         Verb::Close | Verb::Config | Verb::GetEphemerals | Verb::Reconfig | Verb::Version | Verb::WhoAmI => 1,
+        Verb::Connect | Verb::Help | Verb::History | Verb::PrintWatches | Verb::Quit | Verb::Redo => 1,
         _ => 2,
     }
 }

@@ -6,7 +6,8 @@ use super::super::options::Parsed;
 use super::super::text;
 use super::{Outcome, Run, child_of, subtree, version, with_stat};
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD as BASE64;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use client::{Client, Error, Op};
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
@@ -23,6 +24,14 @@ const BATCH: i32 = 1000;
 const BATCHES_MAX: usize = 10;
 /// What a server takes in one request where nobody has changed that (`jute.maxbuffer`).
 const REQUEST_BYTES_MAX: usize = 0xfffff;
+
+/// As Java's decoder reads it: the signs at the end may be missing.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true),
+);
 
 impl Run<'_> {
     pub(super) async fn create(&mut self, parsed: &Parsed) -> Outcome {
