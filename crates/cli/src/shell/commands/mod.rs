@@ -21,6 +21,8 @@ pub struct Notes {
     pub err: Vec<String>,
     /// Whether a part of what was asked for has failed, as the lines say.
     pub has_failed: bool,
+    /// Whether a znode was made that goes with the session.
+    pub made_ephemeral: bool,
 }
 
 /// A command that is run.

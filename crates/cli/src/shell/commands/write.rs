@@ -46,7 +46,10 @@ impl Run<'_> {
             None => Acl::open(),
         };
         match self.client.create(path, data.as_deref(), &acl, mode, ttl_ms).await {
-            Ok(created) => Ok(Answer::Created(created.path)),
+            Ok(created) => {
+                self.notes.made_ephemeral = mode.is_ephemeral();
+                Ok(Answer::Created(created.path))
+            }
             Err(error) => {
                 match error.code().and_then(ErrorCode::from_i32) {
                     Some(ErrorCode::EphemeralOnLocalSession) => {
