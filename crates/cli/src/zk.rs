@@ -1,6 +1,6 @@
 //! `zk`: the tools beside Apache's shell, by the name `zk` or as `zookube-node zk`.
 
-use crate::{log, shell, snapshot};
+use crate::{log, shell, snapshot, tools};
 use anyhow::{Context, bail};
 use clap::{Args, Parser, Subcommand};
 use client::{Client, ConnectString, Event, Options};
@@ -45,6 +45,10 @@ enum Command {
         #[arg(long)]
         nodes: bool,
     },
+    /// Show every member of an ensemble: role, zxid, lag, connections, and whether all is well.
+    Ensemble(tools::ensemble::EnsembleArgs),
+    /// Show whose ephemeral a znode is: session, client, server.
+    Owner(tools::owner::OwnerArgs),
 }
 
 /// The session of a tool.
@@ -97,6 +101,8 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Cli { arguments } => return Ok(shell::main(arguments.into_iter())),
         Command::Log { dir, from, upto } => log::print(&dir, from, upto, &mut out)?,
         Command::Snapshot { path, nodes } => snapshot::print(&path, nodes, &mut out)?,
+        Command::Ensemble(args) => return tools::ensemble::run(&args),
+        Command::Owner(args) => return tools::owner::run(&args),
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,0 +1,5 @@
+//! Tools for the people who run ensembles, beside Apache's shell.
+
+pub mod ensemble;
+pub mod owner;
+pub mod servers;
