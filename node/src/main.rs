@@ -8,6 +8,7 @@ use node::cgroup::Cgroups;
 use node::commands;
 use node::exit::{self, Fatal};
 use node::{memory, telemetry};
+use std::iter::Peekable;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -48,14 +49,11 @@ enum Command {
 fn main() -> ExitCode {
     memory::prepare(Cgroups::of_process().memory_limit_bytes());
     let mut arguments = std::env::args().peekable();
-    let called = arguments.next().unwrap_or_default();
-    let script =
-        Script::named(&called).or_else(|| Script::named(&arguments.next_if(|word| Script::named(word).is_some())?));
-    match script {
-        Some(Script::ZkServer) => as_process(|| commands::zk_server::run(arguments)),
+    match script(&mut arguments) {
+        Some((Script::ZkServer, name)) => as_process(|| commands::zk_server::run(&name, arguments)),
         // Not a server: what it writes is for whoever typed the command.
-        Some(Script::ZkCli) => cli::shell::main(arguments),
-        Some(Script::Zk) => cli::zk::main(std::iter::once("zk".to_owned()).chain(arguments)),
+        Some((Script::ZkCli, _)) => cli::shell::main(arguments),
+        Some((Script::Zk, _)) => cli::zk::main(std::iter::once("zk".to_owned()).chain(arguments)),
         None => {
             let command = Arguments::parse().command;
             as_process(|| perform(command))
@@ -69,6 +67,24 @@ enum Script {
     ZkServer,
     ZkCli,
     Zk,
+}
+
+/// Reads the names before the arguments: the script, and how it was called. `zk server` is `zkServer.sh`, and a `zk` before the
+/// name of a script changes nothing.
+fn script(arguments: &mut Peekable<impl Iterator<Item = String>>) -> Option<(Script, String)> {
+    let called = arguments.next().unwrap_or_default();
+    let name = match Script::named(&called) {
+        Some(_) => called,
+        None => arguments.next_if(|word| Script::named(word).is_some())?,
+    };
+    match Script::named(&name)? {
+        Script::Zk if arguments.next_if_eq("server").is_some() => Some((Script::ZkServer, format!("{name} server"))),
+        Script::Zk => match arguments.next_if(|word| word.ends_with(".sh") && Script::named(word).is_some()) {
+            Some(script) => Some((Script::named(&script)?, script)),
+            None => Some((Script::Zk, name)),
+        },
+        script => Some((script, name)),
+    }
 }
 
 impl Script {

@@ -21,11 +21,11 @@ use archive::{Archive, Entry};
 /// What the tarball runs on.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 /// Packages whose programs are shipped.
-const SHIPPED: [&str; 2] = ["zookube-node", "zookube-cli"];
+const SHIPPED: [&str; 1] = ["zookube-node"];
 /// The operator, which is shipped in an image only.
 const OPERATOR: &str = "zookube-operator";
-/// The name by which the server answers as Apache's script does.
-const SERVER_SCRIPT: &str = "zkServer.sh";
+/// Other names of the server's program: Apache's scripts, and the tools.
+const NAMES: [&str; 3] = ["zk", "zkCli.sh", "zkServer.sh"];
 /// The name of the list of parts.
 const SBOM: &str = "zookube.cdx.json";
 
@@ -210,7 +210,9 @@ fn pack(programs: &[Program], sbom: &Path) -> Result<Archive> {
         let bytes = fs::read(&program.path).with_context(|| format!("read {}", program.path.display()))?;
         archive.add(format!("bin/{}", program.name), Entry::Program(bytes))?;
     }
-    archive.add(format!("bin/{SERVER_SCRIPT}"), Entry::Link("zookube-node".to_owned()))?;
+    for name in NAMES {
+        archive.add(format!("bin/{name}"), Entry::Link("zookube-node".to_owned()))?;
+    }
     for (from, to) in FILES {
         let path = root().join(from);
         let bytes = fs::read(&path).with_context(|| format!("read {}", path.display()))?;

@@ -50,8 +50,11 @@ pub struct Client {
 type Result<T> = std::result::Result<T, Error>;
 
 impl Client {
-    /// Starts a session, which connects in a task of its own: call this within a tokio runtime. The receiver is the
-    /// watcher; it gets the session's events and those of every watch, each once.
+    /// Starts a session, which connects in a task of its own. The receiver is the watcher; it gets the session's events
+    /// and those of every watch, each once.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime with time and I/O, as [`tokio::spawn`] does.
     #[must_use]
     pub fn start(connect: ConnectString, options: Options) -> (Client, mpsc::UnboundedReceiver<Event>) {
         Client::start_with(connect, &options, wire::jute::FRAME_BYTES_MAX_DEFAULT)
@@ -59,6 +62,9 @@ impl Client {
 
     /// As [`Client::start`], with the longest frame to accept from a server, in bytes: the client's `jute.maxbuffer`,
     /// by default 1 MiB less one. A longer one ends the connection.
+    ///
+    /// # Panics
+    /// As [`Client::start`].
     #[must_use]
     pub fn start_with(
         connect: ConnectString,

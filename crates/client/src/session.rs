@@ -23,7 +23,7 @@ use crate::watches::{Removed, Watches};
 use bytes::{Bytes, BytesMut};
 use std::collections::VecDeque;
 use std::fmt;
-use wire::client::{AuthPacket, ConnectRequest, ConnectResponse, OpCode, PASSWORD_BYTES, Password};
+use wire::client::{AuthPacket, ConnectRequest, ConnectResponse, OpCode, PASSWORD_BYTES};
 use wire::reply::{ReplyFront, WatcherEvent};
 use wire::{DecodeError, ErrorCode, Reader, SessionId, Xid, Zxid};
 
@@ -631,5 +631,3 @@ impl<W> Session<W> {
         }
     }
 }
-
-const _: () = assert!(std::mem::size_of::<Password>() == PASSWORD_BYTES, "a password is as long as the empty one");

@@ -335,3 +335,30 @@ fn numbers_wrap_to_one() {
     session.submit(exists("/a"), 2, 0, &mut out);
     assert_eq!(short(&mut out), format!("Exists#{}, Exists#1", i32::MAX - 1));
 }
+
+/// A server may send anything: whatever comes, a session neither panics nor forgets who waits.
+#[test]
+fn any_frames_are_survived() {
+    for seed in 0..2_000 {
+        let mut chance = fastrand::Rng::with_seed(seed);
+        let (mut session, mut out) = connected(2, chance.bool());
+        for waiter in 0..4 {
+            session.submit(exists("/a"), waiter, 0, &mut out);
+        }
+        for now in 0..6 {
+            let front = reply(chance.i32(-5..8), chance.i64(-2..9), chance.i32(-128..2));
+            let mut frame = BytesMut::from(&front[..chance.usize(0..=front.len())]);
+            frame.extend((0..chance.usize(0..24)).map(|_| chance.u8(0..6)));
+            if session.on_frame(&frame.freeze(), now, &mut out).is_err() {
+                break;
+            }
+        }
+        session.on_lost(&mut out);
+        let mut answered: Vec<u32> = out
+            .iter()
+            .filter_map(|action| if let Action::Answer(waiter, _) = action { Some(*waiter) } else { None })
+            .collect();
+        answered.sort_unstable();
+        assert_eq!(answered, [0, 1, 2, 3], "seed {seed}");
+    }
+}

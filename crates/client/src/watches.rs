@@ -290,11 +290,11 @@ mod tests {
     fn watches_are_set_again_in_pieces() {
         let mut watches = with(&[(Registration::Data, "/", OK), (Registration::Child, "/c", OK)]);
         let mut seen = Vec::new();
-        watches.for_each_set_watches(Some("/root"), Zxid(9), |request| {
+        watches.for_each_set_watches(Some("/rooted"), Zxid(9), |request| {
             assert_eq!(request.relative_zxid, Zxid(9));
             seen.push(format!("{:?} {:?} {:?}", request.opcode(), request.data, request.child));
         });
-        assert_eq!(seen, [r#"SetWatches ["/root"] ["/root/c"]"#]);
+        assert_eq!(seen, [r#"SetWatches ["/rooted"] ["/rooted/c"]"#]);
         let long = "x".repeat(1000);
         for number in 0..300 {
             watches.register(Registration::Add(AddWatchMode::PersistentRecursive), &format!("/{number}{long}"), OK);

@@ -1,6 +1,6 @@
 //! `zookube-node run`: a server, by this program's engine or by a stock Apache ZooKeeper beneath it.
 
-use crate::commands::ConfigArgs;
+use crate::commands::{ConfigArgs, zk_server};
 use crate::config::{self, Environment};
 use crate::engine::{Engine, apache};
 use crate::exit::{self, Fatal};
@@ -25,6 +25,7 @@ pub struct RunArgs {
 /// # Errors
 /// When it cannot start.
 pub fn run(arguments: &RunArgs) -> Result<ExitCode> {
+    zk_server::leave_the_terminal_if_asked();
     let environment = Environment::of_process();
     let engine = Engine::chosen(arguments.engine, &environment)?;
     match engine {

@@ -274,7 +274,8 @@ fn unknown_variables_are_warned_about() {
     .check_warnings(&[
         "environment variable ZOOKUBE_REPLICA is unknown and has no effect: did you mean ZOOKUBE_REPLICAS?",
         "environment variable ZOO_COMPLETELY_DIFFERENT is unknown and has no effect",
-        "environment variable ZOO_LOG_DIR has no effect here: the log goes to standard output",
+        "environment variable ZOO_LOG_DIR has no effect here: the log goes to standard output, that of \
+         `zkServer.sh start` into a file that this names",
         "environment variable ZOO_SERVER_ID has no effect here: it is another image's; this server's id is ZOO_MY_ID \
          here",
         "environment variable ZOO_TICKTIME is unknown and has no effect: did you mean ZOO_TICK_TIME?",

@@ -58,7 +58,7 @@ const fn unused(name: &'static str, quiet: &'static str, reason: &'static str) -
     Variable { name, effect: Effect::NoEffect { quiet, reason }, meaning: reason }
 }
 
-const STDOUT: &str = "the log goes to standard output";
+const STDOUT: &str = "the log goes to standard output, that of `zkServer.sh start` into a file that this names";
 const JMX: &str = "Java's management interface";
 
 /// Every variable, those that are keys in the order in which the official image writes them.
@@ -163,6 +163,7 @@ pub static VARIABLES: &[Variable] = &[
     row("ZOOBIN", Effect::Elsewhere, "a directory of `zkServer.sh`"),
     row("ZOO_NOEXEC", Effect::Elsewhere, "a switch of `zkServer.sh`"),
     row("ZOOKUBE_LAB_PARENT", Effect::Elsewhere, "set by `zookube-node lab`"),
+    row("ZOOKUBE_DETACH", Effect::Elsewhere, "set by `zkServer.sh start`"),
     java("JVMFLAGS", "`-Dzookeeper.key=value` in it sets `key`, below `zoo.cfg` and the other variables"),
     java("SERVER_JVMFLAGS", "the same, below `JVMFLAGS`"),
     java("ZK_SERVER_HEAP", "a size in MB"),

@@ -291,6 +291,13 @@ pub struct Reply {
     pub body: Vec<u8>,
 }
 
+/// What it takes to come back to a session; by default to none.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Session {
+    pub id: i64,
+    pub password: [u8; 16],
+}
+
 /// A connection with a session.
 pub struct Client {
     pub stream: TcpStream,
@@ -319,15 +326,27 @@ impl Client {
         Client::ask_for_session(TcpStream::connect(("127.0.0.1", port)).ok()?, true)
     }
 
-    fn ask_for_session(mut stream: TcpStream, read_only: bool) -> Option<(Client, bool)> {
+    fn ask_for_session(stream: TcpStream, read_only: bool) -> Option<(Client, bool)> {
+        let (client, answer) = Client::hand_shake(stream, &Session::default(), read_only)?;
+        Some((client, answer[36] == 1))
+    }
+
+    /// Connects with a session that exists, or, with the default, a new one; answers what it takes to come back.
+    pub fn connect_as(port: u16, session: &Session) -> Option<(Client, Session)> {
+        let (client, answer) = Client::hand_shake(TcpStream::connect(("127.0.0.1", port)).ok()?, session, false)?;
+        let id = i64::from_be_bytes(answer[8..16].try_into().expect("8 bytes"));
+        Some((client, Session { id, password: answer[20..36].try_into().expect("16 bytes") }))
+    }
+
+    fn hand_shake(mut stream: TcpStream, session: &Session, read_only: bool) -> Option<(Client, Vec<u8>)> {
         stream.set_nodelay(true).expect("nodelay");
         stream.set_read_timeout(Some(PATIENCE)).expect("timeout");
-        let request = Body::default().int(0).long(0).int(30_000).long(0).bytes(&[0; 16]).flag(read_only);
-        stream.write_all(&request.frame()).ok()?;
+        let request = Body::default().int(0).long(0).int(30_000).long(session.id).bytes(&session.password);
+        stream.write_all(&request.flag(read_only).frame()).ok()?;
         let mut client = Client { stream };
         let answer = client.frame()?;
         assert_eq!(answer.len(), 37, "ConnectResponse with readOnly");
-        Some((client, answer[36] == 1))
+        Some((client, answer))
     }
 
     /// The next frame; `None` at the end of the connection.

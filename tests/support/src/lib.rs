@@ -14,6 +14,7 @@ pub mod jute;
 pub mod ports;
 pub mod prerequisites;
 pub mod process;
+pub mod pty;
 pub mod rng;
 pub mod server;
 pub mod session;

@@ -41,6 +41,11 @@ pub fn zk_cli() -> PathBuf {
     present("/usr/share/zookeeper/bin/zkCli.sh", "Debian's package zookeeper")
 }
 
+/// Apache's script around the server, from the same package.
+pub fn zk_server() -> PathBuf {
+    present("/usr/share/zookeeper/bin/zkServer.sh", "Debian's package zookeeper")
+}
+
 /// Our server's binary, next to the test's own: `cargo xtask test` builds it first.
 pub fn zookube_node() -> PathBuf {
     if let Some(path) = std::env::var_os("ZOOKUBE_NODE") {

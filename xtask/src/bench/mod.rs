@@ -4,7 +4,8 @@
 //! machine does hits both; the median of the rounds counts. The generator is one thread ([`load`]); its share of the
 //! processor is in the table, because on two cores it is often the limit. The result goes to standard output as
 //! markdown and to `target/bench/<commit>.json` with everything raw. Children are ended by their guards, on errors too,
-//! and by the kernel should this process be killed. [`failover`] measures what a killed leader costs, [`observers`] what observers cost, each with a load of its own.
+//! and by the kernel should this process be killed. [`failover`] measures what a killed leader costs, [`observers`] what observers cost, each with a load of its own; [`shell`]
+//! how long a command of the shell takes.
 
 #![allow(clippy::print_stdout, reason = "the table is what the command was asked for")]
 
@@ -21,6 +22,7 @@ mod proc;
 mod report;
 mod server;
 mod session;
+mod shell;
 
 use anyhow::{Context, Result, bail, ensure};
 use cells::{CELLS, Cell};
@@ -47,11 +49,11 @@ pub fn run(args: &[String]) -> Result<()> {
         return echo::serve(port.parse().context("the echo's port")?);
     }
     if args.iter().any(|arg| arg == "--help" || arg == "-h") {
-        println!("{}\n\n{}\n\n{}", options::USAGE, failover::USAGE, observers::USAGE);
+        println!("{}\n\n{}\n\n{}\n\n{}", options::USAGE, failover::USAGE, observers::USAGE, shell::USAGE);
         return Ok(());
     }
     let options = match args.first() {
-        Some(word) if word == failover::WORD || word == observers::WORD => None,
+        Some(word) if [failover::WORD, observers::WORD, shell::WORD].contains(&word.as_str()) => None,
         _ => Some(Options::parse(args)?),
     };
     if cfg!(debug_assertions) {
@@ -62,7 +64,11 @@ pub fn run(args: &[String]) -> Result<()> {
     std::fs::create_dir_all(&results).with_context(|| format!("create {}", results.display()))?;
     let Some(options) = options else {
         let (word, rest) = args.split_first().context("a word that was seen before")?;
-        let run = if word == failover::WORD { failover::run } else { observers::run };
+        let run = match word.as_str() {
+            failover::WORD => failover::run,
+            observers::WORD => observers::run,
+            _ => shell::run,
+        };
         return run(rest, &root, &results);
     };
     let node = match &options.node {

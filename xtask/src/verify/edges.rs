@@ -26,12 +26,22 @@ const EDGES: &[(&str, &[&str])] = &[
     (
         "zookube-node",
         // Its tests start it as a process, on ports that no other test has.
-        &["zookube-replica", "zookube-store", "zookube-test-support", "zookube-tree", "zookube-wire", "zookube-zab"],
+        &[
+            // One program has all names; the server itself knows nothing of the tools.
+            "zookube-cli",
+            "zookube-replica",
+            "zookube-store",
+            "zookube-test-support",
+            "zookube-tree",
+            "zookube-wire",
+            "zookube-zab",
+        ],
     ),
     // It knows servers by what docs and tests say of them, not by their code.
     ("zookube-operator", &["zookube-plan"]),
     // The tests speak to servers in bytes of their own: a mistake in `wire` must not hide behind itself.
     ("zookube-test-support", &[]),
+    ("zookube-cli-tests", &["zookube-test-support"]),
     ("zookube-compat", &["zookube-test-support"]),
     ("zookube-contract", &["zookube-operator", "zookube-test-support"]),
     ("zookube-differential", &["zookube-test-support"]),

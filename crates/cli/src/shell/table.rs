@@ -341,6 +341,35 @@ mod tests {
         assert_eq!(names, sorted);
     }
 
+    /// The rows of the page, for a reader who knows Markdown: no bar may stand in a cell.
+    fn rows() -> String {
+        let mut text = "| Command | Arguments | What it does | As Apache's |\n| --- | --- | --- | --- |\n".to_owned();
+        for command in COMMANDS {
+            let ours =
+                command.options.iter().filter(|option| option.ours).map(|option| format!(" [--{} value]", option.name));
+            let arguments = format!("{}{}", command.arguments, ours.collect::<String>()).replace('|', "\\|");
+            let arguments = if arguments.is_empty() { String::new() } else { format!("`{arguments}`") };
+            let mark = if command.verb == Verb::Help { "ours" } else { "✓" };
+            text += &format!("| `{}` | {arguments} | {} | {mark} |\n", command.name, command.meaning);
+        }
+        text
+    }
+
+    #[test]
+    fn the_page_has_every_command() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/zkcli.md");
+        let page = std::fs::read_to_string(&path).unwrap();
+        let (begin, end) = ("<!-- commands: made from crates/cli/src/shell/table.rs -->\n", "<!-- end of commands -->");
+        let (head, rest) = page.split_once(begin).unwrap();
+        let (found, tail) = rest.split_once(end).unwrap();
+        let expected = format!("\n{}\n", rows());
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::write(&path, format!("{head}{begin}{expected}{end}{tail}")).unwrap();
+        } else {
+            assert_eq!(found, expected, "UPDATE_DOCS=1 cargo test -p zookube-cli writes it");
+        }
+    }
+
     #[test]
     fn slips_are_recognized() {
         assert_eq!(nearest("lst"), Some("ls"));

@@ -136,6 +136,20 @@ fn client_address(spec: &ServerSpec, own_client_port: u16) -> (String, u16) {
     }
 }
 
+/// Whether any election port of a server's line accepts connections.
+pub async fn votes(spec: &ServerSpec, settings: &DialSettings, resolver: &Resolver, progress: &Progress) -> bool {
+    let dialer = Dialer { patience: settings.patience, resolver, progress };
+    let dialed = spec.addresses.iter().map(|address| dialer.dial(&address.host, address.election_port));
+    join_all(dialed).await.iter().any(is_reached)
+}
+
+/// Whether some address of a name accepted.
+#[must_use]
+pub fn is_reached(dialed: &Dialed) -> bool {
+    let attempts = dialed.attempts.as_deref().unwrap_or_default();
+    attempts.iter().any(|attempt| attempt.reach == Reach::Connected)
+}
+
 /// What this server says of itself, asked as a client would.
 pub async fn own_mode(host: &str, settings: &DialSettings, resolver: &Resolver, progress: &Progress) -> Mode {
     Dialer { patience: settings.patience, resolver, progress }.mode(host, settings.client_port).await

@@ -10,7 +10,7 @@
 
 mod clock;
 mod configuration;
-mod data;
+pub(crate) mod data;
 mod dial;
 mod disk;
 pub mod finding;
@@ -20,6 +20,7 @@ mod peers;
 mod ports;
 mod print;
 mod progress;
+pub mod quorum;
 mod volume;
 
 use crate::commands::ConfigArgs;

@@ -1,8 +1,8 @@
 //! What the answers of the other servers mean. Pure: [`super::dial`] has asked.
 
-use super::dial::{Attempt, Dialed, Mode, Peer, Reach, words};
+use super::dial::{Attempt, Dialed, Mode, Peer, Reach, is_reached, words};
 use super::finding::Finding;
-use std::collections::BTreeSet;
+use super::quorum::Presence;
 use std::net::IpAddr;
 use std::time::Duration;
 use wire::ServerId;
@@ -157,21 +157,19 @@ impl Asked<'_> {
     /// Whether those that can be reached are enough to elect a leader.
     fn ensemble(&self, leader: Option<ServerId>) -> Option<Finding> {
         let id = "ensemble.quorum";
-        let voters: BTreeSet<ServerId> = self.membership.voters().collect();
-        if voters.iter().all(|sid| *sid == self.me) {
+        if self.membership.voters().all(|sid| sid == self.me) {
             return None;
         }
         let reached = self.peers.iter().filter(|peer| peer.election.iter().any(is_reached)).map(|peer| peer.sid);
-        let present: BTreeSet<ServerId> =
-            reached.chain([self.me]).filter(|sid| self.membership.is_voter(*sid)).collect();
-        let missing: Vec<String> = voters.difference(&present).map(|sid| sid.to_string()).collect();
-        let count = format!("{} of {} voters can vote", present.len(), voters.len());
+        let presence = Presence::of(self.membership, reached.chain([self.me]));
+        let missing = presence.missing_list();
+        let count = format!("{} of {} voters can vote", presence.present.len(), presence.voters());
         let leads = leader.map_or(String::new(), |leader| format!("; server {leader} leads"));
-        if self.membership.is_quorum(&present) {
-            let missing = if missing.is_empty() { String::new() } else { format!(", missing {}", missing.join(", ")) };
+        if presence.is_quorum {
+            let missing = if missing.is_empty() { String::new() } else { format!(", missing {missing}") };
             return Some(Finding::ok(id, "", format!("{count}{missing}: a quorum{leads}")));
         }
-        let found = format!("{count}, missing {}: no quorum{leads}", missing.join(", "));
+        let found = format!("{count}, missing {missing}: no quorum{leads}");
         Some(Finding::problem(id, "", found, "without a quorum there is no leader and no service: see the peers above"))
     }
 }
@@ -179,11 +177,6 @@ impl Asked<'_> {
 fn about(peer: &Peer) -> String {
     let role = if peer.role == MemberRole::Observer { " (observer)" } else { "" };
     format!("server {}{role}", peer.sid)
-}
-
-fn is_reached(dialed: &Dialed) -> bool {
-    let attempts = dialed.attempts.as_deref().unwrap_or_default();
-    attempts.iter().any(|attempt| attempt.reach == Reach::Connected)
 }
 
 fn election_remedy(sid: ServerId, dialed: &Dialed, attempts: &[Attempt]) -> String {
