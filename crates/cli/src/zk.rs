@@ -49,6 +49,8 @@ enum Command {
     Ensemble(tools::ensemble::EnsembleArgs),
     /// Show whose ephemeral a znode is: session, client, server.
     Owner(tools::owner::OwnerArgs),
+    /// Watch an ensemble live, on the whole screen: servers, clients, slow operations.
+    Top(tools::top::TopArgs),
 }
 
 /// The session of a tool.
@@ -103,6 +105,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Snapshot { path, nodes } => snapshot::print(&path, nodes, &mut out)?,
         Command::Ensemble(args) => return tools::ensemble::run(&args),
         Command::Owner(args) => return tools::owner::run(&args),
+        Command::Top(args) => return tools::top::run(&args),
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -3,3 +3,4 @@
 pub mod ensemble;
 pub mod owner;
 pub mod servers;
+pub mod top;

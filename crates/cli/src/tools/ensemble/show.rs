@@ -177,7 +177,7 @@ mod tests {
     fn rows() -> Vec<Row> {
         let row = |sid: i64, sample| {
             let address = HostPort { host: format!("zk{sid}"), port: 2181 };
-            Row { member: Member { sid: Some(sid), votes: Some(true), address }, sample }
+            Row { member: Member { sid: Some(sid), votes: Some(true), address, is_guessed: false }, sample }
         };
         let sample = |role, zxid| Sample {
             role: Some(role),

@@ -137,7 +137,7 @@ mod tests {
     fn row(sid: i64, votes: bool, role: Role, zxid: i64) -> Row {
         let address = HostPort { host: format!("zk{sid}"), port: 2181 };
         let sample = Sample { role: Some(role), zxid: Some(zxid), ..Sample::default() };
-        Row { member: Member { sid: Some(sid), votes: Some(votes), address }, sample: Ok(sample) }
+        Row { member: Member { sid: Some(sid), votes: Some(votes), address, is_guessed: false }, sample: Ok(sample) }
     }
 
     fn missing(sid: i64) -> Row {

@@ -203,7 +203,7 @@ mod tests {
 
     fn member(sid: i64) -> Member {
         let address = HostPort { host: format!("zk{sid}"), port: 2181 };
-        Member { sid: Some(sid), votes: Some(true), address }
+        Member { sid: Some(sid), votes: Some(true), address, is_guessed: false }
     }
 
     fn found() -> Found {

@@ -73,7 +73,8 @@ async fn look(args: &OwnerArgs) -> anyhow::Result<Result<Found, Failure>> {
     let Kept::BySession(session) = kept else {
         client.close().await;
         let text = format!("{} is no ephemeral: {}", args.path, kept.words());
-        return Ok(Err(Failure::new(text).hint(format!("`zk cli get -s {}` shows its Stat", args.path))));
+        return Ok(Err(Failure::new(text)
+            .hint(format!("`zkCli.sh -server {} stat {}` shows its Stat", asking.connection.server, args.path))));
     };
     let (members, notes) = asking.members(&client).await?;
     client.close().await;

@@ -18,6 +18,8 @@ pub struct Member {
     /// Where its clients connect. Where the configuration has an address that stands for all of them (`0.0.0.0`), this is the
     /// host by which the other members know it.
     pub address: HostPort,
+    /// Whether the configuration has no client port for it, so that this one is the first that the user named.
+    pub is_guessed: bool,
 }
 
 impl Member {
@@ -42,7 +44,10 @@ pub struct Members {
 /// The servers of a connect string, of which nothing else is known.
 #[must_use]
 pub fn of_connect_string(servers: &[HostPort]) -> Members {
-    let list = servers.iter().map(|address| Member { sid: None, votes: None, address: address.clone() }).collect();
+    let list = servers
+        .iter()
+        .map(|address| Member { sid: None, votes: None, address: address.clone(), is_guessed: false })
+        .collect();
     Members { list, is_weighted: false, source: "the connect string" }
 }
 
@@ -57,6 +62,25 @@ pub fn of_configuration(text: &str, known: &[HostPort], source: &'static str) ->
     list.dedup_by_key(|member| member.sid);
     let is_weighted = text.lines().any(|line| line.starts_with("group.") || line.starts_with("weight."));
     Members { list, is_weighted, source }
+}
+
+/// Gives members without a client port in the configuration the addresses that servers have told of themselves, by id. Of those that
+/// tell nothing, each gets the next one on its host that the user named and that is nobody's yet; that stays a guess.
+pub fn take_addresses(members: &mut [Member], told: &[(i64, HostPort)], named: &[HostPort]) {
+    for member in members.iter_mut().filter(|member| member.is_guessed) {
+        if let Some((_, address)) = told.iter().find(|(sid, _)| Some(*sid) == member.sid) {
+            (member.address, member.is_guessed) = (address.clone(), false);
+        }
+    }
+    let is_taken = |members: &[Member], address: &HostPort| {
+        members.iter().any(|member| !member.is_guessed && member.address == *address)
+    };
+    let mut free: Vec<&HostPort> = named.iter().filter(|address| !is_taken(members, address)).collect();
+    for member in members.iter_mut().filter(|member| member.is_guessed) {
+        if let Some(at) = free.iter().position(|address| address.host == member.address.host) {
+            member.address = free.remove(at).clone();
+        }
+    }
 }
 
 /// The voters that the admin command `voting_view` names (`VotingViewCommand`).
@@ -81,9 +105,10 @@ fn member(line: &str, port_default: u16) -> Option<Member> {
     // Several addresses are separated by bars; the first will do.
     let host = host_of(quorum.split('|').next().unwrap_or_default())?;
     let votes = !quorum.ends_with(":observer");
-    let (client_host, port) = client_address(client.trim(), port_default);
+    let (client_host, port) = client_address(client.trim());
     let host = client_host.filter(|host| !is_any(host)).unwrap_or(host);
-    Some(Member { sid: Some(sid), votes: Some(votes), address: HostPort { host: host.to_owned(), port } })
+    let address = HostPort { host: host.to_owned(), port: port.unwrap_or(port_default) };
+    Some(Member { sid: Some(sid), votes: Some(votes), address, is_guessed: port.is_none() })
 }
 
 /// The host in front of the ports, without the brackets of an IPv6 address.
@@ -96,12 +121,12 @@ fn host_of(address: &str) -> Option<&str> {
 }
 
 /// What stands behind the semicolon: `port`, `host:port` or nothing.
-fn client_address(text: &str, port_default: u16) -> (Option<&str>, u16) {
+fn client_address(text: &str) -> (Option<&str>, Option<u16>) {
     let (host, port) = match text.rsplit_once(':') {
         Some((host, port)) => (Some(host.trim_start_matches('[').trim_end_matches(']')), port),
         None => (None, text),
     };
-    (host.filter(|host| !host.is_empty()), port.parse().unwrap_or(port_default))
+    (host.filter(|host| !host.is_empty()), port.parse().ok())
 }
 
 /// Whether an address stands for all addresses of a machine; a client cannot connect to it.
@@ -140,6 +165,17 @@ mod tests {
     }
 
     #[test]
+    fn client_ports_that_no_configuration_names() {
+        let at = |port| HostPort { host: "h".into(), port };
+        let named = [at(11), at(12), at(13)];
+        let mut members =
+            of_configuration("server.1=h:1:2\nserver.2=h:3:4\nserver.3=h:5:6\nserver.4=h:7:8", &named, "").list;
+        take_addresses(&mut members, &[(2, at(11))], &named);
+        let found: Vec<_> = members.iter().map(|member| (member.address.port, member.is_guessed)).collect();
+        assert_eq!(found, [(12, true), (11, false), (13, true), (11, true)]);
+    }
+
+    #[test]
     fn weights_are_noticed() {
         assert!(of_configuration("server.1=a:1:2\ngroup.1=1:2:3", &[], "").is_weighted);
         assert!(!of_configuration("server.1=a:1:2", &[], "").is_weighted);
@@ -151,7 +187,7 @@ mod tests {
             "client_address": "0.0.0.0:2181", "learner_type": "participant"}, "2": {"server_addresses": []}, "3": 7}});
         let members = of_voting_view(&page, &[], "x");
         let expected = HostPort { host: "127.0.9.1".into(), port: 2181 };
-        assert_eq!(members.list, [Member { sid: Some(1), votes: Some(true), address: expected }]);
+        assert_eq!(members.list, [Member { sid: Some(1), votes: Some(true), address: expected, is_guessed: false }]);
         assert_eq!(of_voting_view(&serde_json::json!([1]), &[], "x").list, []);
     }
 }

@@ -15,9 +15,10 @@ pub mod survey;
 pub mod table;
 
 use crate::zk::Connection;
-use client::{Client, ConnectString, Error, Event};
+use client::{Client, ConnectString, Error, Event, HostPort};
 use figures::Figures;
-use members::Members;
+use futures::future::join_all;
+use members::{Member, Members};
 use ports::Ports;
 use std::io::IsTerminal;
 use std::time::Duration;
@@ -99,8 +100,9 @@ impl Asking {
         match asked.map(|answer| answer.map_err(|error| refused(&error))) {
             Ok(Ok((data, _))) => {
                 let text = String::from_utf8_lossy(data.as_deref().unwrap_or_default()).into_owned();
-                let members = members::of_configuration(&text, &named.servers, "/zookeeper/config");
+                let mut members = members::of_configuration(&text, &named.servers, "/zookeeper/config");
                 if !members.list.is_empty() {
+                    self.find_client_ports(&mut members.list, &named.servers).await;
                     return Ok((members, notes));
                 }
             }
@@ -127,6 +129,28 @@ impl Asking {
             }
         }
         Ok((from_names, notes))
+    }
+
+    /// A configuration without client ports, as one of a static `zoo.cfg` is: the servers know their own.
+    async fn find_client_ports(&self, members: &mut [Member], named: &[HostPort]) {
+        if !members.iter().any(|member| member.is_guessed) {
+            return;
+        }
+        let told = named.iter().map(|server| async move {
+            let text = ask::word(server, "conf", self.question()).await.ok()?;
+            Some((Figures::of_conf(&text).text("serverId")?.parse::<i64>().ok()?, server.clone()))
+        });
+        let told: Vec<_> = join_all(told).await.into_iter().flatten().collect();
+        let own = members.iter().filter(|member| member.is_guessed).map(|member| async move {
+            let page =
+                ask::json(&self.admin_port.of(member)?, "/commands/configuration", self.question()).await.ok()?;
+            let figures = Figures::of_json(&page);
+            let sid: i64 = figures.text("server_id")?.parse().ok()?;
+            let port = u16::try_from(figures.count("client_port")?).ok()?;
+            Some((sid, HostPort { host: member.address.host.clone(), port }))
+        });
+        let own: Vec<_> = join_all(own).await.into_iter().flatten().collect();
+        members::take_addresses(members, &told.into_iter().chain(own).collect::<Vec<_>>(), named);
     }
 }
 

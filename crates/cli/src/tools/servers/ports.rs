@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     fn port(text: &str, sid: Option<i64>) -> Option<u16> {
-        let member = Member { sid, votes: None, address: HostPort { host: "a".into(), port: 1 } };
+        let member = Member { sid, votes: None, address: HostPort { host: "a".into(), port: 1 }, is_guessed: false };
         Ports::from_str(text).unwrap().of(&member).map(|address| address.port)
     }
 

@@ -164,6 +164,14 @@ async fn by_words(member: &Member, way: &Way, wish: Wish) -> Result<Sample, Stri
     match conf.and_then(|text| refusal(&text).map(|()| text)) {
         Ok(text) => {
             sample.sid = Figures::of_conf(&text).text("serverId").and_then(|sid| sid.parse().ok());
+            if let (Some(told), Some(sid)) = (sample.sid.filter(|sid| *sid != 0), member.sid)
+                && told != sid
+            {
+                return Err(format!(
+                    "{} is the client port of server {told}, and its own is not known",
+                    member.address
+                ));
+            }
             answered.push("conf");
         }
         Err(why) => sample.notes.push(why),
@@ -192,7 +200,7 @@ mod tests {
     use super::*;
 
     fn member(sid: Option<i64>, port: u16) -> Member {
-        Member { sid, votes: None, address: HostPort { host: "127.0.0.1".into(), port } }
+        Member { sid, votes: None, address: HostPort { host: "127.0.0.1".into(), port }, is_guessed: false }
     }
 
     #[test]
