@@ -148,4 +148,38 @@ mod tests {
         assert_eq!(pressed(KeyCode::Char('2'), none), Some(Key::View(View::Clients)));
         assert_eq!(key(&Event::Resize(1, 1)), None, "the next frame has the new size");
     }
+
+    /// Whether this process is the one that is to panic.
+    const PANICS: &str = "ZK_TOP_TEST_PANICS";
+
+    /// On a terminal, which `script` (bsdutils) has, this test runs itself again, and that panics in a task beside.
+    #[test]
+    fn a_panic_gives_the_terminal_back() {
+        if std::env::var_os(PANICS).is_some() {
+            let _terminal = Terminal::open().expect("a terminal");
+            let panicking = std::thread::spawn(|| panic!("a task has panicked"));
+            let _ = panicking.join();
+            unreachable!("a panic ends the process");
+        }
+        let exe = std::env::current_exe().expect("a running program has a path");
+        let name = "tools::top::screen::tests::a_panic_gives_the_terminal_back";
+        let line = format!("stty -a; {} {name} --exact --nocapture; echo code=$?; stty -a", exe.display());
+        let mut command = std::process::Command::new("script");
+        command.args(["-qec", &line, "/dev/null"]).env(PANICS, "1").stdin(std::process::Stdio::null());
+        let output = command.output().expect("script");
+        let shown = String::from_utf8_lossy(&output.stdout).into_owned();
+        let (enter, leave) = (shown.find("\x1b[?1049h"), shown.find("\x1b[?1049l"));
+        assert!(enter.is_some() && enter < leave, "{shown:?}");
+        // Behind the screen, where it can be read.
+        assert!(shown.find("a task has panicked") > leave && shown.contains("code=101"), "{shown:?}");
+        let modes: Vec<bool> = shown
+            .split_whitespace()
+            .filter_map(|word| match word.trim_end_matches(';') {
+                "icanon" => Some(true),
+                "-icanon" => Some(false),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(modes, [true, true], "{shown:?}");
+    }
 }
