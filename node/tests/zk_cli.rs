@@ -162,6 +162,12 @@ fn data_from_elsewhere_and_answers_for_machines() {
         (&json["base64"], &json["data"], &json["stat"]["version"]),
         (&"AP9B".into(), &serde_json::Value::Null, &1.into())
     );
+    let mixed = fed(port, &[], b"set /bytes --data-file -\nthe rest\nof it\n");
+    assert_eq!(
+        (mixed.status.code(), answer(&once(port, &["get", "/bytes"]))),
+        (Some(0), "the rest\nof it\n\n".to_owned())
+    );
+    assert_eq!(once(port, &["set", "/bytes", "--hex", "00ff41"]).status.code(), Some(0));
     let table = text(&once(port, &["--output", "table", "ls", "/"]).stdout);
     assert_eq!(table, "children  bytes\n          zookeeper\n");
     assert!(answer(&once(port, &["get", "-x", "/bytes"])).contains("|00000000| 00 ff 41 "));

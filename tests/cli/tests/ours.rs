@@ -3,7 +3,7 @@
 
 use cli_tests::compare::{self, Report, ours};
 use cli_tests::run;
-use cli_tests::script::Script;
+use cli_tests::script::{Action, Script};
 use cli_tests::shell::Program;
 use support::ensemble::Plan;
 use support::{Server, ServerKind};
@@ -52,4 +52,37 @@ fn the_transcript_on_each_of_four_servers() {
         ours(&mut report, &format!("server {} of four", server.id()), "3.9", &script, &found);
     }
     report.finish();
+}
+
+/// What `docs/zkcli.md` marks as Apache's is compared: every command of the table is typed in some script, with each of its options.
+#[test]
+fn every_command_of_the_page_is_compared() {
+    let page = std::fs::read_to_string(support::prerequisites::workspace().join("docs/zkcli.md")).expect("the page");
+    let scripts = ["shell", "calls"].iter().flat_map(|dir| compare::scripts(dir));
+    let lines: Vec<String> = scripts
+        .flat_map(|script| script.steps)
+        .map(|step| match step.action {
+            Action::Line(line) => line,
+            Action::Call(words) => words.join(" "),
+        })
+        .collect();
+    let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| `") && line.ends_with("| ✓ |")).collect();
+    assert!(rows.len() >= 28, "{} commands on the page", rows.len());
+    for row in rows {
+        let name = row.split('`').nth(1).expect("a command");
+        let mut of_command = lines.iter().filter(|line| line.split_whitespace().any(|word| word == name)).peekable();
+        assert!(of_command.peek().is_some(), "{name} is in no script");
+        let all: String = of_command.map(|line| format!("{line} ")).collect();
+        let arguments = row.split('`').nth(3).unwrap_or_default();
+        let options =
+            arguments.split(['[', ']', '|', ' ', '\\', '(']).filter(|word| word.starts_with('-') && word.len() > 1);
+        // Ours have two hyphens; the hyphen of "- default is" is none.
+        for option in options.filter(|word| !word.starts_with("--")) {
+            let letter = &option[1..];
+            let is_there = all
+                .split_whitespace()
+                .any(|word| word == option || (letter.len() == 1 && word.starts_with('-') && word.contains(letter)));
+            assert!(is_there, "{name} {option} is in no script");
+        }
+    }
 }

@@ -173,7 +173,7 @@ impl Reading {
 
     /// An option with two hyphens: one of ours, for Apache's commands have none.
     fn own(&mut self, token: &str, name: &str) -> Result<(), Problem> {
-        let Some(spec) = self.find_own(token) else { return self.option(token) };
+        let spec = self.find_own(token).ok_or_else(|| Problem::Unrecognized(token.to_owned()))?;
         self.begin(spec)?;
         if let Some((_, value)) = name.split_once('=') {
             self.close(value);

@@ -53,6 +53,7 @@ fn what_makes_no_sense() {
         ("set -z", SET, Group::Free, "UnrecognizedOptionException: Unrecognized option: -z"),
         ("set -sz", SET, Group::Free, "UnrecognizedOptionException: Unrecognized option: -sz"),
         ("set /a -1", SET, Group::Free, "UnrecognizedOptionException: Unrecognized option: -1"),
+        ("set --s", SET, Group::Free, "UnrecognizedOptionException: Unrecognized option: --s"),
         ("set --zed", SET, Group::Free, "UnrecognizedOptionException: Unrecognized option: --zed"),
         ("set /a -v", SET, Group::Free, "MissingArgumentException: Missing argument for option: v"),
         ("set /a -v -s", SET, Group::Free, "MissingArgumentException: Missing argument for option: v"),

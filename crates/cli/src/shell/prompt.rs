@@ -90,10 +90,10 @@ impl Prompt {
 
 /// Lines from standard input, as far as they are asked for.
 fn read(asked: &std::sync::mpsc::Receiver<String>, tell: &mpsc::UnboundedSender<Typed>) {
-    let mut lines = io::stdin().lock();
     while asked.recv().is_ok() {
         let mut line = Vec::new();
-        let typed = match lines.read_until(b'\n', &mut line) {
+        // For a line only: the rest may be data that a command asks for (`--data-file -`).
+        let typed = match io::stdin().lock().read_until(b'\n', &mut line) {
             Ok(0) | Err(_) => Typed::End,
             Ok(_) => Typed::Line(String::from_utf8_lossy(line.trim_ascii_end()).into_owned()),
         };

@@ -183,9 +183,8 @@ impl Shell {
         let client = self.client.clone();
         let mut run = Run { client: &client, hosts: &self.hosts, notes: Notes::default() };
         let outcome = run.run(command, words).await;
-        let Notes { out, err, has_failed } = run.notes;
-        self.has_ephemerals |=
-            command.verb == Verb::Create && words.iter().any(|word| word.starts_with("-") && word.contains('e'));
+        let Notes { out, err, has_failed, made_ephemeral } = run.notes;
+        self.has_ephemerals |= made_ephemeral;
         // What the session saw before the answer came is told before it.
         self.tell_events();
         err.iter().for_each(|line| self.screen.err(&format!("{line}\n")));

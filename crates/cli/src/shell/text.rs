@@ -53,8 +53,9 @@ pub fn acl(acl: &Acl) -> String {
 #[must_use]
 pub fn read_acl(text: &str) -> (Vec<Acl>, Vec<String>) {
     let (mut acls, mut complaints) = (Vec::new(), Vec::new());
-    // Java's split takes no notice of empty parts at the end.
-    for part in text.trim_end_matches(',').split(',') {
+    // Java's split takes no notice of empty parts at the end, unless there is nothing at all.
+    let said = text.trim_end_matches(',');
+    for part in said.split(',').filter(|_| !said.is_empty() || text.is_empty()) {
         let ends = part.split_once(':').zip(part.rsplit_once(':'));
         let Some(((scheme, rest), (_, letters))) = ends.filter(|((_, rest), _)| rest.contains(':')) else {
             complaints.push(format!("{part} does not have the form scheme:id:perm"));
@@ -140,6 +141,8 @@ mod tests {
                 "a:b does not have the form scheme:id:perm"
             ]
         );
+        assert_eq!(read_acl(","), (Vec::new(), Vec::new()));
+        assert_eq!(read_acl("").1, [" does not have the form scheme:id:perm"]);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use containers::compose::{Lab, Program};
 use containers::container::{Container, PATIENCE, Run};
 use containers::engine::{engine, unique_name};
-use containers::images::{Flavour, apache_base, client_image};
+use containers::images::{Flavour, client_image};
 use containers::trio::role_at;
 use support::external::{self, Said};
 use support::session::{Mode, Session};
@@ -101,7 +101,7 @@ fn scaling_a_server_is_refused() {
     }
 }
 
-/// What can be asked in the lab: a server about itself and its peers, and the ensemble with Apache's shell.
+/// What can be asked in the lab: a server about itself and its peers, and the ensemble with the shell that people's fingers know.
 #[test]
 fn the_lab_answers_questions() {
     engine();
@@ -112,11 +112,17 @@ fn the_lab_answers_questions() {
         let said = lab.server(id).exec(&["zookube-node", "health"]);
         assert!(said.success && said.text.contains("healthy: "), "{name}: {}", said.text);
     }
-    let client = [("ZOOKUBE_CLIENT_IMAGE", apache_base())];
     for (words, answer) in
         [(&["create", "/by-hand", "1"][..], "Created /by-hand"), (&["ls", "/"], "[by-hand, zookeeper]")]
     {
-        let said = lab.compose_with(&[&["run", "--rm", "-T", "client"], words].concat(), &client);
+        let said = lab.compose(&[&["run", "--rm", "-T", "client"], words].concat());
+        assert!(said.success && said.text.contains(answer), "{words:?}: {}", said.text);
+    }
+    for (words, answer) in [
+        (&["zkCli.sh", "get", "/by-hand"][..], "\n1\n"),
+        (&["zkServer.sh", "status"], "Client port found: 2181. Client address: localhost. Client SSL: false.\nMode: "),
+    ] {
+        let said = lab.server(2).exec(words);
         assert!(said.success && said.text.contains(answer), "{words:?}: {}", said.text);
     }
     let doctor = lab.server(1).exec(&["zookube-node", "doctor"]);

@@ -21,6 +21,8 @@ pub struct Notes {
     pub err: Vec<String>,
     /// Whether a part of what was asked for has failed, as the lines say.
     pub has_failed: bool,
+    /// Whether a znode was made that goes with the session.
+    pub made_ephemeral: bool,
 }
 
 /// A command that is run.
@@ -88,6 +90,7 @@ const fn words_min(verb: Verb) -> usize {
     match verb {
         Verb::Set | Verb::SetAcl => 3,
         Verb::Close | Verb::Config | Verb::GetEphemerals | Verb::Reconfig | Verb::Version | Verb::WhoAmI => 1,
+        Verb::Connect | Verb::Help | Verb::History | Verb::PrintWatches | Verb::Quit | Verb::Redo => 1,
         _ => 2,
     }
 }

@@ -163,20 +163,29 @@ async fn refuse_above(client: &Client, path: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// The nodes above those of a quota.
+/// The nodes above those of a quota; below a chroot the first two may be missing, too.
 async fn create_parents(client: &Client, path: &str) -> Result<(), Refusal> {
+    if client.exists(QUOTA_ROOT, false).await?.is_none() {
+        for place in ["/zookeeper", QUOTA_ROOT] {
+            create_unless_there(client, place).await?;
+        }
+    }
     let mut place = QUOTA_ROOT.to_owned();
     for name in path.split('/').filter(|name| !name.is_empty()) {
         place = child_of(&place, name);
         if client.exists(&place, false).await?.is_some() {
             continue;
         }
-        match create_node(client, &place, None).await {
-            Err(Refusal::Client(error)) if error.code() == Some(ErrorCode::NodeExists as i32) => {}
-            outcome => outcome?,
-        }
+        create_unless_there(client, &place).await?;
     }
     Ok(())
+}
+
+async fn create_unless_there(client: &Client, place: &str) -> Result<(), Refusal> {
+    match create_node(client, place, None).await {
+        Err(Refusal::Client(error)) if error.code() == Some(ErrorCode::NodeExists as i32) => Ok(()),
+        outcome => outcome,
+    }
 }
 
 async fn create_node(client: &Client, path: &str, text: Option<&str>) -> Result<(), Refusal> {

@@ -5,6 +5,7 @@ use super::super::failure::Failure;
 use super::super::options::Parsed;
 use super::super::table::Command;
 use super::{Outcome, Run};
+use client::Error;
 
 /// What is asked for (`ReconfigCommand.parse`).
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -21,7 +22,11 @@ impl Run<'_> {
         let [joining, leaving, members] =
             [&change.joining, &change.leaving, &change.members].map(|list: &Option<String>| list.as_deref());
         let committed = self.client.reconfigure(joining, leaving, members, change.version).await;
-        let (config, stat) = committed.map_err(|error| self.failure(&error))?;
+        let (config, stat) = committed.map_err(|error| match error {
+            // A reconfiguration is of no path, which is not the same as of a path that is null.
+            Error::Api { code, path: None } => self.failure(&Error::Api { code, path: Some(String::new()) }),
+            error => self.failure(&error),
+        })?;
         let text = format!("Committed new configuration:\n{}", String::from_utf8_lossy(&config));
         Ok(Answer::Text { text, stat: super::with_stat(parsed, stat) })
     }
@@ -61,8 +66,15 @@ fn members_of_file(file: &str) -> Result<String, Failure> {
         std::io::ErrorKind::PermissionDenied => wrong(format!("{file} (Permission denied)")),
         _ => wrong(format!(": {error}")),
     })?;
-    let is_of_ensemble = |line: &&str| ["server.", "group.", "weight."].iter().any(|key| line.starts_with(key));
-    let lines: Vec<&str> = text.lines().map(str::trim).filter(is_of_ensemble).collect();
+    let is_said = |line: &&str| !line.is_empty() && !line.starts_with(['#', '!']);
+    let lines: Vec<&str> =
+        text.lines().map(str::trim).filter(is_said).filter(|line| !line.starts_with("version")).collect();
+    let is_of_ensemble = |line: &str| ["server.", "group", "weight"].iter().any(|key| line.starts_with(key));
+    if let Some(line) = lines.iter().find(|line| !is_of_ensemble(line)) {
+        let key = line.split(['=', ':', ' ']).next().unwrap_or_default();
+        return Err(wrong(format!("Unrecognised parameter: {key}"))
+            .hint("a line for each server: server.1=host:2888:3888;2181"));
+    }
     if lines.iter().any(|line| line.starts_with("server.")) {
         Ok(lines.join("\n"))
     } else {

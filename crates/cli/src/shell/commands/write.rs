@@ -6,7 +6,8 @@ use super::super::options::Parsed;
 use super::super::text;
 use super::{Outcome, Run, child_of, subtree, version, with_stat};
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD as BASE64;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use client::{Client, Error, Op};
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
@@ -24,6 +25,14 @@ const BATCHES_MAX: usize = 10;
 /// What a server takes in one request where nobody has changed that (`jute.maxbuffer`).
 const REQUEST_BYTES_MAX: usize = 0xfffff;
 
+/// As Java's decoder reads it: the signs at the end may be missing.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true),
+);
+
 impl Run<'_> {
     pub(super) async fn create(&mut self, parsed: &Parsed) -> Outcome {
         let (mode, ttl_ms) = create_mode(parsed)?;
@@ -37,7 +46,10 @@ impl Run<'_> {
             None => Acl::open(),
         };
         match self.client.create(path, data.as_deref(), &acl, mode, ttl_ms).await {
-            Ok(created) => Ok(Answer::Created(created.path)),
+            Ok(created) => {
+                self.notes.made_ephemeral = mode.is_ephemeral();
+                Ok(Answer::Created(created.path))
+            }
             Err(error) => {
                 match error.code().and_then(ErrorCode::from_i32) {
                     Some(ErrorCode::EphemeralOnLocalSession) => {
