@@ -3,7 +3,7 @@
 mod lab;
 
 use anyhow::Result;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use node::cgroup::Cgroups;
 use node::commands;
 use node::exit::{self, Fatal};
@@ -53,7 +53,9 @@ fn main() -> ExitCode {
         Some((Script::ZkServer, name)) => as_process(|| commands::zk_server::run(&name, arguments)),
         // Not a server: what it writes is for whoever typed the command.
         Some((Script::ZkCli, _)) => cli::shell::main(arguments),
-        Some((Script::Zk, _)) => cli::zk::main(std::iter::once("zk".to_owned()).chain(arguments)),
+        Some((Script::Zk, _)) => {
+            cli::zk::main_beside(std::iter::once("zk".to_owned()).chain(arguments), vec![Arguments::command()])
+        }
         None => {
             let command = Arguments::parse().command;
             as_process(|| perform(command))

@@ -87,6 +87,10 @@ fn missing_packages(venv_complete: bool, jars_complete: bool) -> Vec<&'static st
         ("default-jdk-headless", on_path("java", "-version") && on_path("javac", "-version")),
         // Network namespaces for the servers of `tests/history`.
         ("iproute2", on_path("ip", "-V")),
+        // Take the completion scripts and man pages that `zk` writes.
+        ("fish", exists("/usr/bin/fish")),
+        ("mandoc", exists("/usr/bin/mandoc")),
+        ("zsh", exists("/usr/bin/zsh")),
         ("maven", jars_complete || on_path("mvn", "-version")),
         ("python3", on_path("python3", "--version")),
         ("python3-venv", venv_complete || has_venv()),

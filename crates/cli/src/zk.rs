@@ -1,8 +1,8 @@
 //! `zk`: the tools beside Apache's shell, by the name `zk` or as `zookube-node zk`.
 
-use crate::{log, shell, snapshot};
+use crate::{log, shell, snapshot, tools};
 use anyhow::{Context, bail};
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use client::{Client, ConnectString, Event, Options};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -45,6 +45,16 @@ enum Command {
         #[arg(long)]
         nodes: bool,
     },
+    /// Show every member of an ensemble: role, zxid, lag, connections, and whether all is well.
+    Ensemble(tools::ensemble::EnsembleArgs),
+    /// Show whose ephemeral a znode is: session, client, server.
+    Owner(tools::owner::OwnerArgs),
+    /// Watch an ensemble live, on the whole screen: servers, clients, slow operations.
+    Top(tools::top::TopArgs),
+    /// Write a completion script for a shell.
+    Completions(tools::completions::CompletionsArgs),
+    /// Write man pages.
+    Man(tools::completions::ManArgs),
 }
 
 /// The session of a tool.
@@ -82,7 +92,14 @@ impl Connection {
 /// Runs the tool that the arguments ask for; the first of them is the program's name.
 #[must_use]
 pub fn main(arguments: impl Iterator<Item = String>) -> ExitCode {
-    match run(Arguments::parse_from(arguments).command) {
+    main_beside(arguments, Vec::new())
+}
+
+/// As [`main`], in a program that has others beside this one, for which there are completions and man pages, too.
+#[must_use]
+pub fn main_beside(arguments: impl Iterator<Item = String>, others: Vec<clap::Command>) -> ExitCode {
+    let programs: Vec<clap::Command> = [Arguments::command()].into_iter().chain(others).collect();
+    match run(Arguments::parse_from(arguments).command, &programs) {
         Ok(code) => code,
         Err(error) => {
             shell::screen::Screen::of_process().failure(&format!("{error:#}"), None);
@@ -91,12 +108,17 @@ pub fn main(arguments: impl Iterator<Item = String>) -> ExitCode {
     }
 }
 
-fn run(command: Command) -> anyhow::Result<ExitCode> {
+fn run(command: Command, programs: &[clap::Command]) -> anyhow::Result<ExitCode> {
     let mut out = std::io::stdout();
     match command {
         Command::Cli { arguments } => return Ok(shell::main(arguments.into_iter())),
         Command::Log { dir, from, upto } => log::print(&dir, from, upto, &mut out)?,
         Command::Snapshot { path, nodes } => snapshot::print(&path, nodes, &mut out)?,
+        Command::Ensemble(args) => return tools::ensemble::run(&args),
+        Command::Owner(args) => return tools::owner::run(&args),
+        Command::Top(args) => return tools::top::run(&args),
+        Command::Completions(args) => return tools::completions::complete(&args, programs),
+        Command::Man(args) => return tools::completions::man(&args, programs),
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -126,7 +126,11 @@ pub fn container_root(name: &str) -> PathBuf {
     present(workspace().join(format!(".cache/containers/{name}.tar")), "a root file system for containers")
 }
 
-fn present(path: impl Into<PathBuf>, what: &str) -> PathBuf {
+/// A shell or a formatter from a package.
+///
+/// # Panics
+/// When it is not there.
+pub fn present(path: impl Into<PathBuf>, what: &str) -> PathBuf {
     let path = path.into();
     assert!(path.exists(), "{what} is missing ({}): run `cargo xtask setup`", path.display());
     path

@@ -9,12 +9,14 @@ use std::time::Duration;
 
 use rustix::fs::{Mode, OFlags, open};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{Winsize, tcsetwinsize};
+use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
 
 /// A program that runs on a terminal of its own, 120 columns wide.
 pub struct Pty {
     keyboard: File,
     shown: Arc<Mutex<Vec<u8>>>,
+    /// Everything, with its sequences.
+    sent: Arc<Mutex<Vec<u8>>>,
     child: Child,
     limit: Duration,
 }
@@ -39,9 +41,10 @@ impl Pty {
         let keyboard = File::from(keyboard);
         let screen = keyboard.try_clone().expect("a descriptor");
         let shown = Arc::new(Mutex::new(Vec::new()));
-        let seen = shown.clone();
-        std::thread::spawn(move || collect(screen, &seen));
-        Pty { keyboard, shown, child, limit }
+        let (seen, sent) = (shown.clone(), Arc::<Mutex<Vec<u8>>>::default());
+        let all = sent.clone();
+        std::thread::spawn(move || collect(screen, &[seen, all]));
+        Pty { keyboard, shown, sent, child, limit }
     }
 
     /// Types.
@@ -73,6 +76,25 @@ impl Pty {
         plain(&self.shown.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// All that the program has sent so far, with the sequences that colour text and move the cursor.
+    pub fn sent(&self) -> String {
+        String::from_utf8_lossy(&self.sent.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
+    }
+
+    /// Whether the terminal gives keys to the program as they come, without lines and echo.
+    ///
+    /// # Panics
+    /// When the terminal does not say.
+    pub fn is_raw(&self) -> bool {
+        let modes = tcgetattr(&self.keyboard).expect("the terminal's modes").local_modes;
+        !modes.intersects(LocalModes::ICANON | LocalModes::ECHO)
+    }
+
+    /// The program's process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Waits until the program has ended.
     ///
     /// # Panics
@@ -90,11 +112,13 @@ impl Drop for Pty {
     }
 }
 
-fn collect(mut screen: File, seen: &Mutex<Vec<u8>>) {
+fn collect(mut screen: File, seen: &[Arc<Mutex<Vec<u8>>>]) {
     let mut bytes = [0; 4096];
     // An error is how a terminal says that its other side is closed.
     while let Ok(count @ 1..) = screen.read(&mut bytes) {
-        seen.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(&bytes[..count]);
+        for seen in seen {
+            seen.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(&bytes[..count]);
+        }
     }
 }
 
