@@ -3,4 +3,5 @@
 pub mod log;
 pub mod shell;
 pub mod snapshot;
+pub mod tools;
 pub mod zk;

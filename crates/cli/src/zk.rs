@@ -1,6 +1,6 @@
 //! `zk`: the tools beside Apache's shell, by the name `zk` or as `zookube-node zk`.
 
-use crate::{log, shell, snapshot};
+use crate::{log, shell, snapshot, tools};
 use anyhow::{Context, bail};
 use clap::{Args, Parser, Subcommand};
 use client::{Client, ConnectString, Event, Options};
@@ -45,6 +45,10 @@ enum Command {
         #[arg(long)]
         nodes: bool,
     },
+    /// Show a subtree as a tree, with sizes.
+    Tree(tools::tree::TreeArgs),
+    /// Find the znodes of a subtree by name, data, type, size, age or owner.
+    Find(tools::find::FindArgs),
 }
 
 /// The session of a tool.
@@ -97,6 +101,8 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Cli { arguments } => return Ok(shell::main(arguments.into_iter())),
         Command::Log { dir, from, upto } => log::print(&dir, from, upto, &mut out)?,
         Command::Snapshot { path, nodes } => snapshot::print(&path, nodes, &mut out)?,
+        Command::Tree(args) => return tools::tree::run(args),
+        Command::Find(args) => return tools::find::run(args),
     }
     Ok(ExitCode::SUCCESS)
 }
