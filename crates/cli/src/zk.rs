@@ -49,6 +49,12 @@ enum Command {
     Tree(tools::tree::TreeArgs),
     /// Find the znodes of a subtree by name, data, type, size, age or owner.
     Find(tools::find::FindArgs),
+    /// Write a subtree into a file.
+    Export(tools::export::ExportArgs),
+    /// Bring an export's znodes back, or elsewhere.
+    Import(tools::import::ImportArgs),
+    /// Compare two subtrees, or a subtree and an export.
+    Diff(tools::diff::DiffArgs),
 }
 
 /// The session of a tool.
@@ -103,6 +109,9 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Snapshot { path, nodes } => snapshot::print(&path, nodes, &mut out)?,
         Command::Tree(args) => return tools::tree::run(args),
         Command::Find(args) => return tools::find::run(args),
+        Command::Export(args) => return tools::export::run(args),
+        Command::Import(args) => return tools::import::run(args),
+        Command::Diff(args) => return tools::diff::run(args),
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,14 +1,26 @@
 //! Tools for the people who run ensembles, beside Apache's shell.
 //!
-//! What they decide and how they write it is pure: [`path`], [`glob`], [`kind`], [`frontier`]. What talks to servers is thin: [`session`],
-//! [`walk`], [`out`]; and each tool, in a module of its name, joins the two.
+//! What they decide and how they write it is pure: [`path`], [`glob`], [`kind`], [`frontier`], [`node`], [`dump`], [`plan`],
+//! [`place`]. What talks to servers and files is thin: [`session`], [`walk`], [`source`], [`copy`], [`out`]; and each tool, in a
+//! module of its name, joins the two.
 
+pub mod copy;
+pub mod diff;
+pub mod dump;
+#[cfg(test)]
+mod dump_test;
+pub mod export;
 pub mod find;
 pub mod frontier;
 pub mod glob;
+pub mod import;
 pub mod kind;
+pub mod node;
 pub mod out;
 pub mod path;
+pub mod place;
+pub mod plan;
 pub mod session;
+pub mod source;
 pub mod tree;
 pub mod walk;
