@@ -53,6 +53,8 @@ enum Command {
     Export(tools::export::ExportArgs),
     /// Bring an export's znodes back, or elsewhere.
     Import(tools::import::ImportArgs),
+    /// Copy a subtree, also to another ensemble.
+    Cp(tools::cp::CpArgs),
     /// Compare two subtrees, or a subtree and an export.
     Diff(tools::diff::DiffArgs),
 }
@@ -111,6 +113,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Find(args) => return tools::find::run(args),
         Command::Export(args) => return tools::export::run(args),
         Command::Import(args) => return tools::import::run(args),
+        Command::Cp(args) => return tools::cp::run(args),
         Command::Diff(args) => return tools::diff::run(args),
     }
     Ok(ExitCode::SUCCESS)

@@ -5,6 +5,7 @@
 //! module of its name, joins the two.
 
 pub mod copy;
+pub mod cp;
 pub mod diff;
 pub mod dump;
 #[cfg(test)]
