@@ -2,8 +2,10 @@
 
 mod support;
 
-use std::process::{Command, Output, Stdio};
-use support::{Body, Server, create, create_ephemeral, program, wait_for};
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use support::{Body, PATIENCE, Server, create, create_ephemeral, delete, program, set, wait_for};
 
 /// With it, znodes may have a time to live.
 const EXTENDED: &str = "extendedTypesEnabled=true\n";
@@ -220,7 +222,7 @@ fn what_an_acl_hides_is_named_and_the_rest_goes_on() {
     assert_eq!(export.status.code(), Some(1));
     let complaints = text(&export.stderr);
     assert!(
-        complaints.contains("/s/hidden: not exported, nor what is below it: the ACL does not let you; --auth digest:"),
+        complaints.contains("/s/hidden: not exported, nor what is below it: the ACL of /s/hidden does not let you; say who you are with --auth"),
         "{complaints}"
     );
     assert!(
@@ -269,4 +271,99 @@ fn a_subtree_is_copied_to_another_ensemble() {
     assert!(text(&within.stderr).contains("/app/config/copy is within /app"), "{within:?}");
     // All of an ensemble, but nothing of the servers' own.
     assert_eq!(said(&server, &["cp", "/", &at(&other, "/all")]), "made 1011, changed 0, removed 0; already there 0\n");
+}
+
+/// A tool that runs on, and its lines.
+struct Running {
+    process: Child,
+    lines: Receiver<String>,
+}
+
+impl Running {
+    fn watch(server: &Server, arguments: &[&str]) -> Running {
+        let mut command = Command::new(program());
+        command.args(["zk", "watch"]).args(arguments).env("ZK_SERVER", at(server, ""));
+        let mut process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("run the program");
+        let mut begun = String::new();
+        BufReader::new(process.stderr.take().expect("stderr")).read_line(&mut begun).expect("a line");
+        assert!(begun.starts_with("watching "), "{begun}");
+        let (sender, lines) = channel();
+        let out = BufReader::new(process.stdout.take().expect("stdout"));
+        std::thread::spawn(move || out.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        Running { process, lines }
+    }
+
+    /// The next line without its time.
+    fn line(&self) -> String {
+        let line = self.lines.recv_timeout(PATIENCE).expect("a line");
+        let (_time, rest) = line.split_once("  ").expect("a time");
+        rest.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
+    /// Whether it ended by itself, and well.
+    fn ends_well(&mut self) -> bool {
+        wait_for("the tool's end", || self.process.try_wait().expect("wait")).success()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// The type, the path and the data of a znode's line, without its zxid.
+fn event(line: &str) -> String {
+    line.split(' ').filter(|word| !word.starts_with("0x")).collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn a_watch_tells_what_happens_and_what_it_has_missed() {
+    let mut server = Server::start("maxSessionTimeout=60000\n");
+    shell(&server, &["create /w 1", "create /w/gone 2", "create /w/stays 3"]);
+    let mut watch = Running::watch(&server, &["/w", "-r", "--data", "--count", "6"]);
+    let mut client = server.client();
+    assert_eq!(client.call(create(1, "/w/new", b"n")).error, 0);
+    assert_eq!(event(&watch.line()), "NodeCreated /w/new n");
+    assert_eq!(client.call(set(2, "/w/new", b"m")).error, 0);
+    assert_eq!(event(&watch.line()), "NodeDataChanged /w/new m");
+    assert_eq!(client.call(delete(3, "/w/new")).error, 0);
+    assert_eq!(event(&watch.line()), "NodeDeleted /w/new");
+
+    // The server comes back with changes that nobody could tell: made at another port, to which the watcher does not go.
+    server.stop();
+    assert_eq!(watch.line(), "-- connection lost");
+    let config = server.dir.path().join("zoo.cfg");
+    let (here, elsewhere) = (format!("clientPort={}", server.client_port), support::free_port());
+    let text = std::fs::read_to_string(&config).expect("zoo.cfg");
+    std::fs::write(&config, text.replace(&here, &format!("clientPort={elsewhere}"))).expect("zoo.cfg");
+    let port = std::mem::replace(&mut server.client_port, elsewhere);
+    server.restart();
+    let mut client = server.client();
+    for change in [delete(1, "/w/gone"), create(2, "/w/meanwhile", b"x"), set(3, "/w/stays", b"y")] {
+        assert_eq!(client.call(change).error, 0);
+    }
+    server.stop();
+    std::fs::write(&config, text).expect("zoo.cfg");
+    server.client_port = port;
+    server.restart();
+    assert!(watch.line().starts_with("-- connection back, to 127.0.0.1:"));
+    assert_eq!(event(&watch.line()), "missed NodeDeleted /w/gone -");
+    assert_eq!(event(&watch.line()), "missed NodeCreated /w/meanwhile x");
+    assert_eq!(event(&watch.line()), "missed NodeDataChanged /w/stays y");
+    assert!(watch.ends_well());
+}
+
+#[test]
+fn a_watch_of_one_znode_tells_of_its_children() {
+    let server = Server::start("");
+    let mut watch = Running::watch(&server, &["/later", "--output", "json", "--count", "2"]);
+    shell(&server, &["create /later 1", "create /later/child 2"]);
+    let next = || watch.lines.recv_timeout(PATIENCE).expect("a line");
+    let (first, second) = (next(), next());
+    assert!(first.contains("\"path\":\"/later\"") && first.contains("\"type\":\"NodeCreated\""), "{first}");
+    assert!(second.contains("\"type\":\"NodeChildrenChanged\"") && second.contains("\"missed\":false"), "{second}");
+    assert!(watch.ends_well());
 }

@@ -57,6 +57,8 @@ enum Command {
     Cp(tools::cp::CpArgs),
     /// Compare two subtrees, or a subtree and an export.
     Diff(tools::diff::DiffArgs),
+    /// Follow what happens to a znode or a subtree.
+    Watch(tools::watch::WatchArgs),
 }
 
 /// The session of a tool.
@@ -115,6 +117,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Import(args) => return tools::import::run(args),
         Command::Cp(args) => return tools::cp::run(args),
         Command::Diff(args) => return tools::diff::run(args),
+        Command::Watch(args) => return tools::watch::run(args),
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,7 +1,7 @@
 //! Tools for the people who run ensembles, beside Apache's shell.
 //!
 //! What they decide and how they write it is pure: [`path`], [`glob`], [`kind`], [`frontier`], [`node`], [`dump`], [`plan`],
-//! [`place`]. What talks to servers and files is thin: [`session`], [`walk`], [`source`], [`copy`], [`out`]; and each tool, in a
+//! [`place`], [`seen`]. What talks to servers and files is thin: [`session`], [`walk`], [`source`], [`copy`], [`out`]; and each tool, in a
 //! module of its name, joins the two.
 
 pub mod copy;
@@ -21,7 +21,9 @@ pub mod out;
 pub mod path;
 pub mod place;
 pub mod plan;
+pub mod seen;
 pub mod session;
 pub mod source;
 pub mod tree;
 pub mod walk;
+pub mod watch;

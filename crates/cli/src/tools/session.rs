@@ -137,7 +137,7 @@ impl Session {
             _ => "",
         };
         match error.code().and_then(ErrorCode::from_i32) {
-            Some(ErrorCode::NoAuth) => anyhow!("{path}: {}", no_auth(path)),
+            Some(ErrorCode::NoAuth) => anyhow!("{}", no_auth(path)),
             Some(ErrorCode::NoNode) => anyhow!("{path}: there is no such znode on {}", self.hosts),
             _ => anyhow!("{}", Failure::of(error, &self.hosts)),
         }
@@ -147,9 +147,7 @@ impl Session {
 /// What to say where the ACL is in the way.
 #[must_use]
 pub fn no_auth(path: &str) -> String {
-    format!(
-        "the ACL does not let you; --auth digest:NAME:PASSWORD says who you are, `zk cli getAcl {path}` whom it lets"
-    )
+    format!("the ACL of {path} does not let you; say who you are with --auth, such as digest:NAME:PASSWORD")
 }
 
 /// Runs a tool to its end; a reader that has gone away (`zk find | head`) is no failure.
