@@ -229,7 +229,19 @@ fn what_an_acl_hides_is_named_and_the_rest_goes_on() {
         complaints.contains("/s/masked: not exported, nor what is below it: the server hides the hashes"),
         "{complaints}"
     );
-    assert_eq!(said(&server, &["import", &file, "/t"]), "made 3, changed 0, removed 0; already there 0\n");
+    let import = zk(&server, &["import", &file, "/t"]);
+    assert_eq!(import.status.code(), Some(1), "it is not all that was there");
+    assert!(
+        text(&import.stdout).ends_with("made 3, changed 0, removed 0; already there 0; not readable 2\n"),
+        "{import:?}"
+    );
+    // What the export could not read is not what the source has not.
+    shell(&server, &["create /t/hidden 1", "create /t/hidden/below 2", "create /t/more 3"]);
+    for copy in [["import", &file, "/t", "--delete"], ["cp", "/s", "/t", "--delete"]] {
+        let output = zk(&server, &copy);
+        assert!(text(&output.stdout).contains("unreadable /t/hidden"), "{output:?}");
+    }
+    assert_eq!(said(&server, &["find", "/t", "--name", "[hbm]*"]), "/t/hidden\n/t/hidden/below\n");
     assert_eq!(zk(&server, &["diff", "/s", "/t"]).status.code(), Some(2));
     let tree = said(&server, &["tree", "/s"]);
     assert!(tree.contains("|-- hidden  ?  not readable\n") && tree.ends_with(", 1 not readable\n"), "{tree}");

@@ -1,7 +1,7 @@
 //! The format of an export: lines of JSON with a head and an end (docs/zk-export.md). Pure: any reader and writer will do.
 
 use super::kind::Kind;
-use super::node::{Node, read_perms};
+use super::node::{Item, Node, read_perms};
 use super::path;
 use crate::shell::text;
 use base64::Engine;
@@ -41,7 +41,7 @@ pub struct End {
     pub count: u64,
     /// How many ephemerals were left out since the export was begun, or last resumed.
     pub ephemerals: u64,
-    /// How many znodes could not be read, as above.
+    /// How many znodes could not be read.
     pub closed: u64,
     /// Whether it was interrupted and resumed: then it is of more than one time.
     pub resumed: bool,
@@ -74,8 +74,17 @@ impl std::error::Error for DumpError {}
 /// Writes an export.
 pub struct DumpWriter<W> {
     out: W,
+    sums: Sums,
+}
+
+/// What the last line says, while the lines before it are written or read.
+#[derive(Debug, Clone, Default)]
+pub struct Sums {
     hasher: Sha256,
-    count: u64,
+    /// How many znodes there are so far.
+    pub count: u64,
+    /// How many that could not be read.
+    pub closed: u64,
 }
 
 impl<W: Write> DumpWriter<W> {
@@ -84,7 +93,7 @@ impl<W: Write> DumpWriter<W> {
     /// # Errors
     /// The writer's.
     pub fn begin(out: W, head: &Head) -> io::Result<DumpWriter<W>> {
-        let mut writer = DumpWriter { out, hasher: Sha256::new(), count: 0 };
+        let mut writer = DumpWriter { out, sums: Sums::default() };
         let head = json!({
             "root": head.root, "time": head.time, "types": head.types, "zxid": format!("0x{:x}", head.zxid)
         });
@@ -94,8 +103,8 @@ impl<W: Write> DumpWriter<W> {
     }
 
     /// Goes on behind lines that were written before, of which [`DumpReader::progress`] tells.
-    pub fn go_on(out: W, hasher: Sha256, count: u64) -> DumpWriter<W> {
-        DumpWriter { out, hasher, count }
+    pub fn go_on(out: W, sums: Sums) -> DumpWriter<W> {
+        DumpWriter { out, sums }
     }
 
     /// Appends a znode. Returns the line's length in bytes.
@@ -103,19 +112,28 @@ impl<W: Write> DumpWriter<W> {
     /// # Errors
     /// The writer's.
     pub fn node(&mut self, node: &Node) -> io::Result<usize> {
-        self.count += 1;
+        self.sums.count += 1;
         let line = node_line(node);
         self.line(&line)?;
         Ok(line.len())
     }
 
-    /// Appends the last line and gives the writer back. The count is this writer's.
+    /// Appends that a znode could not be read: whoever makes another tree like this one must not take it for absent.
+    ///
+    /// # Errors
+    /// The writer's.
+    pub fn closed(&mut self, path: &str) -> io::Result<()> {
+        self.sums.closed += 1;
+        self.line(&format!("{{\"path\":{},\"unreadable\":true}}", Value::from(path)))
+    }
+
+    /// Appends the last line and gives the writer back. The count and that of unreadable znodes are this writer's.
     ///
     /// # Errors
     /// The writer's.
     pub fn end(mut self, end: End) -> io::Result<W> {
-        let sha256 = hex(&self.hasher.finalize_reset());
-        let (count, End { ephemerals, closed, resumed, .. }) = (self.count, end);
+        let sha256 = hex(&self.sums.hasher.finalize_reset());
+        let (Sums { count, closed, .. }, End { ephemerals, resumed, .. }) = (&self.sums, end);
         self.line(&format!(
             "{{\"count\":{count},\"ephemerals\":{ephemerals},\"unreadable\":{closed},\"resumed\":{resumed},\"sha256\":\"{sha256}\"}}"
         ))?;
@@ -132,8 +150,8 @@ impl<W: Write> DumpWriter<W> {
     }
 
     fn line(&mut self, text: &str) -> io::Result<()> {
-        self.hasher.update(text.as_bytes());
-        self.hasher.update(b"\n");
+        self.sums.hasher.update(text.as_bytes());
+        self.sums.hasher.update(b"\n");
         self.out.write_all(text.as_bytes())?;
         self.out.write_all(b"\n")
     }
@@ -161,14 +179,13 @@ fn node_line(node: &Node) -> String {
     line + "}"
 }
 
-/// Reads an export, and checks it on the way: what [`DumpReader::next_node`] gives is only known to be whole when it has given `None`.
+/// Reads an export, and checks it on the way: what [`DumpReader::next_item`] gives is only known to be whole when it has given `None`.
 pub struct DumpReader<R> {
     input: R,
     /// The first line.
     pub head: Head,
-    hasher: Sha256,
+    sums: Sums,
     line: u64,
-    count: u64,
     bytes: u64,
     last: Option<String>,
     end: Option<End>,
@@ -204,17 +221,16 @@ impl<R: BufRead> DumpReader<R> {
         let types = fields.get("types").and_then(Value::as_bool);
         let types = types.ok_or_else(|| wrong("expected a boolean \"types\" in the head".to_owned()))?;
         let head = Head { root: text("root")?, time: text("time")?, zxid, types };
-        let mut reader =
-            DumpReader { input, head, hasher: Sha256::new(), line: 1, count: 0, bytes: 0, last: None, end: None };
+        let mut reader = DumpReader { input, head, sums: Sums::default(), line: 1, bytes: 0, last: None, end: None };
         reader.accept(&line);
         Ok(reader)
     }
 
-    /// The next znode; `None` at the end, which has been checked then.
+    /// The next znode, which may be one that could not be read; `None` at the end, which has been checked then.
     ///
     /// # Errors
     /// The first line that is not what it should be.
-    pub fn next_node(&mut self) -> Result<Option<Node>, DumpError> {
+    pub fn next_item(&mut self) -> Result<Option<Item>, DumpError> {
         if self.end.is_some() {
             return Ok(None);
         }
@@ -228,18 +244,24 @@ impl<R: BufRead> DumpReader<R> {
             self.end = Some(end);
             return Ok(None);
         }
-        let mut node = read_node(&fields).map_err(wrong)?;
-        if !self.head.types && node.kind == Some(Kind::Persistent) {
+        let mut item = read_item(&fields).map_err(wrong)?;
+        if let Item::Node(node) = &mut item
+            && !self.head.types
+            && node.kind == Some(Kind::Persistent)
+        {
             node.kind = None;
         }
-        if self.last.as_ref().is_some_and(|last| path::order(last, &node.path).is_ge()) {
-            return Err(wrong(format!("{:?} is not where its place in the tree's order is", node.path)));
+        if self.last.as_ref().is_some_and(|last| path::order(last, item.path()).is_ge()) {
+            return Err(wrong(format!("{:?} is not where its place in the tree's order is", item.path())));
         }
-        self.last = Some(node.path.clone());
-        self.count += 1;
+        self.last = Some(item.path().to_owned());
+        match &item {
+            Item::Node(_) => self.sums.count += 1,
+            _ => self.sums.closed += 1,
+        }
         self.line = number;
         self.accept(&line);
-        Ok(Some(node))
+        Ok(Some(item))
     }
 
     /// The last line, once it was read.
@@ -250,12 +272,12 @@ impl<R: BufRead> DumpReader<R> {
 
     /// How far it was read: the path of the last znode, the length of the good lines in bytes, and what a writer needs to go on.
     #[must_use]
-    pub fn progress(&self) -> (Option<&str>, u64, Sha256, u64) {
-        (self.last.as_deref(), self.bytes, self.hasher.clone(), self.count)
+    pub fn progress(&self) -> (Option<&str>, u64, Sums) {
+        (self.last.as_deref(), self.bytes, self.sums.clone())
     }
 
     fn accept(&mut self, line: &[u8]) {
-        self.hasher.update(line);
+        self.sums.hasher.update(line);
         self.bytes += line.len() as u64;
     }
 
@@ -272,10 +294,13 @@ impl<R: BufRead> DumpReader<R> {
             closed: number("unreadable")?,
             resumed: fields.get("resumed").and_then(Value::as_bool).unwrap_or_default(),
         };
-        if end.count != self.count {
-            return Err(format!("the file says that it has {} znodes, found {}", end.count, self.count));
+        if (end.count, end.closed) != (self.sums.count, self.sums.closed) {
+            return Err(format!(
+                "the file says that it has {} znodes and {} unreadable ones, found {} and {}",
+                end.count, end.closed, self.sums.count, self.sums.closed
+            ));
         }
-        let (found, said) = (hex(&self.hasher.clone().finalize()), fields.get("sha256").and_then(Value::as_str));
+        let (found, said) = (hex(&self.sums.hasher.clone().finalize()), fields.get("sha256").and_then(Value::as_str));
         if said != Some(found.as_str()) {
             return Err(format!("the lines above have the SHA-256 {found}, expected {}", said.unwrap_or("a text")));
         }
@@ -308,15 +333,18 @@ fn read_line(input: &mut impl BufRead, line: u64) -> Result<Vec<u8>, DumpError> 
     }
 }
 
-fn read_node(fields: &Map<String, Value>) -> Result<Node, String> {
+fn read_item(fields: &Map<String, Value>) -> Result<Item, String> {
     if let Some(name) =
-        fields.keys().find(|name| !["path", "data", "acl", "ttlMs", "container"].contains(&name.as_str()))
+        fields.keys().find(|name| !["path", "data", "acl", "ttlMs", "container", "unreadable"].contains(&name.as_str()))
     {
-        return Err(format!("expected path, data, acl, ttlMs or container, found {name:?}"));
+        return Err(format!("expected path, data, acl, ttlMs, container or unreadable, found {name:?}"));
     }
     let path = fields.get("path").and_then(Value::as_str).ok_or("expected a text \"path\"")?.to_owned();
     if !path.is_empty() {
         client::path::validate(&format!("/{path}")).map_err(|reason| format!("path {path:?}: {reason}"))?;
+    }
+    if fields.get("unreadable") == Some(&Value::Bool(true)) && fields.len() == 2 {
+        return Ok(Item::Closed { path, reason: "it could not be read when it was exported".to_owned() });
     }
     let data = match fields.get("data") {
         Some(Value::Null) => None,
@@ -336,7 +364,7 @@ fn read_node(fields: &Map<String, Value>) -> Result<Node, String> {
     let acl: Option<Vec<Acl>> = acl.iter().map(read_acl).collect();
     let acl = acl.filter(|acl| !acl.is_empty());
     let acl = acl.ok_or_else(|| format!("acl of {path:?}: expected one or more of {{\"scheme\",\"id\",\"perms\"}}"))?;
-    Ok(Node { path, data, acl, kind: Some(kind), stat: None })
+    Ok(Item::Node(Node { path, data, acl, kind: Some(kind), stat: None }))
 }
 
 fn read_acl(value: &Value) -> Option<Acl> {

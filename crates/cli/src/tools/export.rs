@@ -1,6 +1,6 @@
 //! `zk export`: a subtree into a file (docs/zk-export.md).
 
-use super::dump::{DumpError, DumpReader, DumpWriter, End, Head};
+use super::dump::{DumpError, DumpReader, DumpWriter, End, Head, Sums};
 use super::kind::TypesFrom;
 use super::node::Item;
 use super::out::{Progress, bytes, count};
@@ -15,7 +15,6 @@ use clap::Args;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use jiff::Timestamp;
-use sha2::Sha256;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
@@ -77,8 +76,7 @@ struct Begun {
     types: bool,
     last: Option<String>,
     bytes: u64,
-    hasher: Sha256,
-    count: u64,
+    sums: Sums,
 }
 
 type Writer = DumpWriter<Box<dyn Sink>>;
@@ -102,7 +100,8 @@ pub fn run(args: ExportArgs) -> anyhow::Result<ExitCode> {
             bail!("{}: there is no such znode on {}", args.path, session.hosts());
         }
         let total = super::copy::total(&session, &args.path).await;
-        let known = begun.as_ref().map_or(0, |begun| begun.count);
+        let known = begun.as_ref().map_or(0, |begun| begun.sums.count);
+        let known_closed = begun.as_ref().map_or(0, |begun| begun.sums.closed);
         let progress = Progress::new("exporting", total.map(|total| total.saturating_sub(known)));
         let last = begun.as_ref().and_then(|begun| begun.last.clone());
         let resumed = begun.is_some();
@@ -110,7 +109,8 @@ pub fn run(args: ExportArgs) -> anyhow::Result<ExitCode> {
             Some(begun) => go_on(&args.file, begun).with_context(|| format!("go on with {}", args.file))?,
             None => begin(&args, &session).with_context(|| format!("write {}", args.file))?,
         };
-        let end = write(Tree::new(&session, &args.path, last), writer, &progress, (&args, resumed)).await?;
+        let mut end = write(Tree::new(&session, &args.path, last), writer, &progress, (&args, resumed)).await?;
+        end.closed += known_closed;
         session.client.close().await;
         progress.end();
         if args.file != STREAM || end.closed > 0 {
@@ -138,6 +138,7 @@ async fn write(
             Item::Ephemeral { .. } => end.ephemerals += 1,
             Item::Closed { path, reason } => {
                 end.closed += 1;
+                writer.closed(&path).with_context(context)?;
                 progress
                     .say(&format!("{}: not exported, nor what is below it: {reason}", path::below(&args.path, &path)));
             }
@@ -203,7 +204,7 @@ fn begun(name: &str) -> anyhow::Result<Option<Begun>> {
     };
     let mut reader = DumpReader::begin(lines(file)?).map_err(|error| other(&error))?;
     loop {
-        match reader.next_node() {
+        match reader.next_item() {
             Ok(Some(_)) => {}
             Ok(None) => bail!(
                 "{name} is a complete export of {} at {}; remove it, or name another file",
@@ -214,9 +215,9 @@ fn begun(name: &str) -> anyhow::Result<Option<Begun>> {
             Err(error) => return Err(other(&error)),
         }
     }
-    let (last, bytes, hasher, count) = reader.progress();
+    let (last, bytes, sums) = reader.progress();
     let Head { root, types, .. } = reader.head.clone();
-    Ok(Some(Begun { root, types, last: last.map(str::to_owned), bytes, hasher, count }))
+    Ok(Some(Begun { root, types, last: last.map(str::to_owned), bytes, sums }))
 }
 
 fn check_begun(args: &ExportArgs, begun: &Begun, session: &Session) -> anyhow::Result<()> {
@@ -250,5 +251,5 @@ fn go_on(name: &str, begun: Begun) -> io::Result<Writer> {
         file.set_len(begun.bytes)?;
         sink(name, file)
     };
-    Ok(DumpWriter::go_on(out, begun.hasher, begun.count))
+    Ok(DumpWriter::go_on(out, begun.sums))
 }

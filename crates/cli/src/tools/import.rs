@@ -49,7 +49,7 @@ pub fn run(args: ImportArgs) -> anyhow::Result<ExitCode> {
     session::run(async move {
         let file = source::open(&args.file)?;
         let mut dump = Dump::of(&args.file, file.try_clone().with_context(|| format!("read {}", args.file))?)?;
-        while dump.next_node()?.is_some() {}
+        while dump.next_item()?.is_some() {}
         let total = dump.reader().end().map(|end| end.count);
         let (session, _events) = Session::open(&args.connection, None).await?;
         let target = Target { session, root: args.path };

@@ -76,6 +76,13 @@ async fn fetch(session: Session, root: String, path: String, after: Option<Strin
     Ok(Some(Read { item, children, bytes }))
 }
 
+/// Whether a relative path is below another.
+fn is_below(above: &str, path: &str) -> bool {
+    let rest =
+        if above.is_empty() { Some(path) } else { path.strip_prefix(above).and_then(|rest| rest.strip_prefix('/')) };
+    rest.is_some_and(|rest| !rest.is_empty())
+}
+
 /// Whether a subtree has something that comes later than a relative path: it is no earlier, or that path is within it.
 fn is_behind(child: &str, after: Option<&str>) -> bool {
     let child = child.trim_start_matches('/');
@@ -149,8 +156,8 @@ impl Dump {
     ///
     /// # Errors
     /// When the file is cut or damaged.
-    pub fn next_node(&mut self) -> anyhow::Result<Option<Node>> {
-        self.reader.next_node().map_err(|error| damaged(&self.name, &error))
+    pub fn next_item(&mut self) -> anyhow::Result<Option<Item>> {
+        self.reader.next_item().map_err(|error| damaged(&self.name, &error))
     }
 
     /// What was read.
@@ -199,11 +206,11 @@ impl Source {
     /// The next znode.
     ///
     /// # Errors
-    /// As [`Tree::next`] and [`Dump::next_node`].
+    /// As [`Tree::next`] and [`Dump::next_item`].
     pub async fn next(&mut self) -> anyhow::Result<Option<Item>> {
         match self {
             Source::Tree(tree) => tree.next().await,
-            Source::Dump(dump) => Ok(dump.next_node()?.map(Item::Node)),
+            Source::Dump(dump) => dump.next_item(),
         }
     }
 }
@@ -213,20 +220,38 @@ pub struct Merge {
     sides: (Source, Source),
     heads: (Option<Item>, Option<Item>),
     has_begun: bool,
+    /// The path of the last znode that one of the sides could not read: nobody knows what it has below.
+    closed: Option<String>,
 }
 
 impl Merge {
     /// The two.
     #[must_use]
     pub fn new(a: Source, b: Source) -> Merge {
-        Merge { sides: (a, b), heads: (None, None), has_begun: false }
+        Merge { sides: (a, b), heads: (None, None), has_begun: false, closed: None }
     }
 
-    /// What the two have at the next path: one of them at least has something.
+    /// What the two have at the next path: one of them at least has something. Below what one cannot read, nothing is given: that
+    /// the other has something there does not mean that this one has not.
     ///
     /// # Errors
     /// Those of the sides.
     pub async fn next(&mut self) -> anyhow::Result<Option<(Option<Item>, Option<Item>)>> {
+        while let Some((a, b)) = self.step().await? {
+            let path = a.as_ref().or(b.as_ref()).map(Item::path).unwrap_or_default();
+            if self.closed.as_deref().is_some_and(|closed| is_below(closed, path)) {
+                continue;
+            }
+            let is_closed = |item: &Option<Item>| matches!(item, Some(Item::Closed { .. }));
+            if is_closed(&a) || is_closed(&b) {
+                self.closed = Some(path.to_owned());
+            }
+            return Ok(Some((a, b)));
+        }
+        Ok(None)
+    }
+
+    async fn step(&mut self) -> anyhow::Result<Option<(Option<Item>, Option<Item>)>> {
         if !self.has_begun {
             self.heads = (self.sides.0.next().await?, self.sides.1.next().await?);
             self.has_begun = true;
@@ -246,6 +271,42 @@ impl Merge {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn dump(lines: &[&str]) -> Source {
+        let mut text = String::from(
+            "{\"format\":\"zookube-export\",\"version\":1,\"root\":\"/\",\"time\":\"\",\"types\":true,\"zxid\":\"0x0\"}\n",
+        );
+        for line in lines {
+            let (path, closed) = line.split_once(' ').map_or((*line, false), |(path, _)| (path, true));
+            let rest = "\"data\":null,\"acl\":[{\"scheme\":\"world\",\"id\":\"anyone\",\"perms\":\"r\"}]";
+            text += &format!("{{\"path\":\"{path}\",{}}}\n", if closed { "\"unreadable\":true" } else { rest });
+        }
+        let mut file = tempfile::tempfile().unwrap();
+        io::Write::write_all(&mut file, text.as_bytes()).unwrap();
+        Source::Dump(Dump::of("test", file).unwrap())
+    }
+
+    /// A removal would follow from a pair that only the second has.
+    #[test]
+    fn what_one_side_cannot_read_is_not_taken_for_absent() {
+        let mut merge =
+            Merge::new(dump(&["a", "b closed", "b-"]), dump(&["a", "a/x", "b", "b/x", "b/x/y", "b-", "b-/x"]));
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let mut pairs = Vec::new();
+        // These files have no last line.
+        while let Ok(Some((a, b))) = runtime.block_on(merge.next()) {
+            let path = a.as_ref().or(b.as_ref()).map(Item::path).unwrap_or_default();
+            pairs.push(format!("{}{path}{}", if a.is_some() { "<" } else { "" }, if b.is_some() { ">" } else { "" }));
+        }
+        assert_eq!(pairs, ["<a>", "a/x>", "<b>"], "b/x and b/x/y are not told of, and the files end behind b-");
+        assert!(
+            is_below("", "a")
+                && is_below("a", "a/b")
+                && !is_below("a", "ab")
+                && !is_below("a", "a")
+                && !is_below("", "")
+        );
+    }
 
     #[test]
     fn an_export_goes_on_behind_a_path() {
