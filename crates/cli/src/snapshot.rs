@@ -49,6 +49,18 @@ pub fn print(path: &Path, nodes: bool, out: &mut impl Write) -> anyhow::Result<(
     Ok(())
 }
 
+/// Reads the tree of a snapshot, whose seals are checked; of a directory, the newest one.
+///
+/// # Errors
+/// When there is none, or it is damaged.
+pub fn read(path: &Path) -> anyhow::Result<Tree> {
+    let file = find(path)?;
+    let mut reader = SnapshotReader::open(&RealFs, &file)?;
+    let tree = load(&mut reader).with_context(|| format!("read {}", file.path.display()))?;
+    reader.finish()?;
+    Ok(tree)
+}
+
 fn find(path: &Path) -> anyhow::Result<SnapshotFile> {
     let dir = if path.is_dir() { path } else { path.parent().unwrap_or(Path::new(".")) };
     let found = list_snapshots(&RealFs, dir)?;

@@ -55,6 +55,20 @@ enum Command {
     Completions(tools::completions::CompletionsArgs),
     /// Write man pages.
     Man(tools::completions::ManArgs),
+    /// Show a subtree as a tree, with sizes.
+    Tree(tools::tree::TreeArgs),
+    /// Find the znodes of a subtree by name, data, type, size, age or owner.
+    Find(tools::find::FindArgs),
+    /// Write a subtree into a file.
+    Export(tools::export::ExportArgs),
+    /// Bring an export's znodes back, or elsewhere.
+    Import(tools::import::ImportArgs),
+    /// Copy a subtree, also to another ensemble.
+    Cp(tools::cp::CpArgs),
+    /// Compare two subtrees, or a subtree and an export.
+    Diff(tools::diff::DiffArgs),
+    /// Follow what happens to a znode or a subtree.
+    Watch(tools::watch::WatchArgs),
 }
 
 /// The session of a tool.
@@ -119,6 +133,13 @@ fn run(command: Command, programs: &[clap::Command]) -> anyhow::Result<ExitCode>
         Command::Top(args) => return tools::top::run(&args),
         Command::Completions(args) => return tools::completions::complete(&args, programs),
         Command::Man(args) => return tools::completions::man(&args, programs),
+        Command::Tree(args) => return tools::tree::run(args),
+        Command::Find(args) => return tools::find::run(args),
+        Command::Export(args) => return tools::export::run(args),
+        Command::Import(args) => return tools::import::run(args),
+        Command::Cp(args) => return tools::cp::run(args),
+        Command::Diff(args) => return tools::diff::run(args),
+        Command::Watch(args) => return tools::watch::run(args),
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -98,6 +98,12 @@ impl Client {
         self.status.borrow().timeout_ms
     }
 
+    /// The zxid of the last reply: how far the server was that gave it; 0 before the first.
+    #[must_use]
+    pub fn last_zxid(&self) -> i64 {
+        self.status.borrow().last_zxid
+    }
+
     /// The server that serves the session now.
     #[must_use]
     pub fn server(&self) -> Option<SocketAddr> {

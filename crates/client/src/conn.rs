@@ -49,11 +49,14 @@ pub(crate) struct Status {
     pub(crate) timeout_ms: i32,
     /// The server it is connected to.
     pub(crate) server: Option<SocketAddr>,
+    /// The zxid of the last reply, 0 before the first.
+    pub(crate) last_zxid: i64,
 }
 
 impl Status {
     /// Before anything has happened.
-    pub(crate) const NEW: Status = Status { state: State::Connecting, session_id: 0, timeout_ms: 0, server: None };
+    pub(crate) const NEW: Status =
+        Status { state: State::Connecting, session_id: 0, timeout_ms: 0, server: None, last_zxid: 0 };
 }
 
 /// The task's ends of the channels. The queue of commands is unbounded, as Java's is: callers wait for their answers, so
@@ -251,6 +254,7 @@ impl Driver {
             session_id: self.session.id(),
             timeout_ms: self.session.timeout_ms(),
             server: self.server.filter(|_| state.is_connected()),
+            last_zxid: self.session.last_zxid(),
         };
         self.ends.status.send_if_modified(|published| {
             let modified = *published != status;

@@ -242,6 +242,11 @@ impl<W> Session<W> {
         self.id.0
     }
 
+    /// The zxid of the last reply, 0 before the first.
+    pub(crate) fn last_zxid(&self) -> i64 {
+        self.last_zxid.0
+    }
+
     /// The timeout that the server gave, in ms; 0 before the first connection.
     pub(crate) fn timeout_ms(&self) -> i32 {
         self.negotiated_ms

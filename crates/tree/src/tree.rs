@@ -331,6 +331,12 @@ impl Tree {
         self.store.lookup(path).map(|id| self.store.get(id).client_stat(self.settings.extended_types))
     }
 
+    /// The `ephemeralOwner` of a node as snapshots have it: it tells containers and times to live, which clients do not see.
+    #[must_use]
+    pub fn stored_owner(&self, path: &str) -> Option<i64> {
+        self.store.lookup(path).map(|id| self.store.get(id).stat.ephemeral_owner)
+    }
+
     /// The ACL of a node; `Some(None)` where it is the open one that needs no entry.
     #[must_use]
     pub fn acl(&self, path: &str) -> Option<Option<&[Acl]>> {

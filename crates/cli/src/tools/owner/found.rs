@@ -8,51 +8,6 @@ use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 use std::fmt::Write;
 
-/// High byte of an owner that is no session but a feature (`EphemeralType.EXTENDED_MASK`).
-const EXTENDED_MASK: u64 = 0xff00_0000_0000_0000;
-/// The bits of such an owner that name the feature; those of a time to live are 0 (`RESERVED_BITS_MASK`).
-const RESERVED_BITS_MASK: u64 = 0x00ff_ff00_0000_0000;
-
-/// What keeps a znode alive, by its Stat (`EphemeralType.get`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kept {
-    /// Until it is deleted.
-    ForGood,
-    /// As long as it has had no child yet, or has one.
-    ByChildren,
-    /// For so many ms after its last change.
-    ForMs(i64),
-    /// As long as this session.
-    BySession(i64),
-}
-
-impl Kept {
-    /// Reads `Stat.ephemeralOwner`.
-    #[must_use]
-    pub fn of(owner: i64) -> Kept {
-        let bits = owner.cast_unsigned();
-        match owner {
-            0 => Kept::ForGood,
-            i64::MIN => Kept::ByChildren,
-            _ if bits & EXTENDED_MASK == EXTENDED_MASK && bits & RESERVED_BITS_MASK == 0 => {
-                Kept::ForMs((bits & !(EXTENDED_MASK | RESERVED_BITS_MASK)).cast_signed())
-            }
-            session => Kept::BySession(session),
-        }
-    }
-
-    /// In words.
-    #[must_use]
-    pub fn words(self) -> String {
-        match self {
-            Kept::ForGood => "it stays until it is deleted".to_owned(),
-            Kept::ByChildren => "it is a container, which goes after its last child".to_owned(),
-            Kept::ForMs(ms) => format!("it has a time to live of {ms} ms"),
-            Kept::BySession(session) => format!("it goes with session {session:#x}"),
-        }
-    }
-}
-
 /// An ephemeral and its owner.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Found {
@@ -208,14 +163,6 @@ mod tests {
 
     fn found() -> Found {
         Found { path: "/lock".into(), session: 0x1000, ctime_ms: 1_790_000_000_123, ..Found::default() }
-    }
-
-    #[test]
-    fn what_keeps_a_znode() {
-        assert_eq!(Kept::of(0), Kept::ForGood);
-        assert_eq!(Kept::of(i64::MIN), Kept::ByChildren);
-        assert_eq!(Kept::of(0xff00_0000_0000_1388_u64.cast_signed()), Kept::ForMs(5000));
-        assert_eq!(Kept::of(0x0100_0000_0000_0001), Kept::BySession(0x0100_0000_0000_0001));
     }
 
     #[test]

@@ -11,9 +11,10 @@ use super::servers::survey::Way;
 use super::servers::{self, Asking, Format, ask, clients};
 use crate::shell::failure::{FAILED, Failure};
 use crate::shell::screen::Screen;
+use crate::tools::kind::Kind;
 use clap::Args;
 use client::{Client, ConnectString};
-use found::{Found, Kept};
+use found::Found;
 use futures::future::join_all;
 use jiff::tz::TimeZone;
 use std::process::ExitCode;
@@ -69,10 +70,10 @@ async fn look(args: &OwnerArgs) -> anyhow::Result<Result<Found, Failure>> {
         Ok(stat) => stat,
         Err(failure) => return Ok(Err(failure)),
     };
-    let kept = Kept::of(stat.ephemeral_owner);
-    let Kept::BySession(session) = kept else {
+    let Kind::Ephemeral(session) = Kind::stored(stat.ephemeral_owner) else {
         client.close().await;
-        let text = format!("{} is no ephemeral: {}", args.path, kept.words());
+        // What else could end it servers do not tell.
+        let text = format!("{} is no ephemeral: it does not go with a session", args.path);
         return Ok(Err(Failure::new(text)
             .hint(format!("`zkCli.sh -server {} stat {}` shows its Stat", asking.connection.server, args.path))));
     };
