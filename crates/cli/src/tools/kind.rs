@@ -103,7 +103,7 @@ pub struct Types {
 /// Where types come from.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct TypesFrom {
-    /// A snapshot of this ensemble (a file, or a server's <dataDir>/version-2) that tells containers and times to live: servers do
+    /// A snapshot of this ensemble (a file, or a server's `version-2`) that tells containers and times to live: servers do
     /// not tell clients, and without it such znodes are taken for persistent ones.
     #[arg(long = "types", value_name = "SNAPSHOT")]
     snapshot: Option<PathBuf>,
