@@ -16,9 +16,16 @@ use std::process::ExitCode;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// What stands below the list of commands.
+const OTHER_NAMES: &str = "\
+The same program by other names, which may also stand in front of the arguments:
+  cli, zkCli.sh      Apache's shell: `zookube-node cli -server host:2181 ls /`
+  zkServer.sh        Apache's script: start, stop, status, ...
+  zk                 tools for ensembles, trees and data directories: `zookube-node zk --help`";
+
 /// A ZooKeeper server.
 #[derive(Debug, Parser)]
-#[command(name = "zookube-node", version)]
+#[command(name = "zookube-node", version, after_help = OTHER_NAMES)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,

@@ -127,7 +127,8 @@ fn the_owner_of_an_ephemeral() {
         "{shown}"
     );
     sessions[0].create("/plain", b"", Mode::Persistent).expect("create");
-    for (path, said) in [("/plain", "/plain is no ephemeral: it does not go with a session"), ("/nope", "Node does not exist: /nope")]
+    for (path, said) in
+        [("/plain", "/plain is no ephemeral: it does not go with a session"), ("/nope", "Node does not exist: /nope")]
     {
         let output = three.run("owner", &[path]);
         assert_eq!(output.status.code(), Some(1));

@@ -4,7 +4,7 @@
 //!   poller of each server --(bounded)--> Model --> view --> terminal, or one frame as text
 //!   keys, signals, ticks  -------------^
 //! ```
-//! [`model`], [`view`] and [`grid`] are pure. [`poll`] asks each server by itself, so that a dead one delays nobody; [`screen`] owns the
+//! [`model`], [`view`] and [`grid`] are pure. `poll` asks each server by itself, so that a dead one delays nobody; `screen` owns the
 //! terminal, and gives it back however this ends.
 
 pub mod grid;
