@@ -163,11 +163,11 @@ impl Driver {
                 Ok(())
             })
             .await?;
-            let address = self.wait(resolve(server)).await?;
+            let addresses = self.wait(resolve(server)).await?;
             self.session.on_attempt(self.now());
-            let stream = self.wait(TcpStream::connect(address)).await?;
+            let stream = self.wait(TcpStream::connect(addresses.as_slice())).await?;
             stream.set_nodelay(true)?;
-            self.server = Some(stream.peer_addr().unwrap_or(address));
+            self.server = Some(stream.peer_addr()?);
             Ok(stream)
         };
         match connected.await {
@@ -296,17 +296,21 @@ async fn answered(probe: &mut Option<ProbeResult>) -> bool {
     }
 }
 
-/// One of the addresses of a name, any (`StaticHostProvider.resolve`).
-async fn resolve(server: &HostPort) -> io::Result<SocketAddr> {
-    let addresses: Vec<SocketAddr> = tokio::net::lookup_host((server.host.as_str(), server.port)).await?.collect();
-    fastrand::choice(addresses)
-        .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, format!("{server} has no address")))
+/// The addresses of a name in random order. Java takes one of them (`StaticHostProvider.resolve`) and fails where nobody listens there;
+/// but a server that listens at one family only is there, whatever else `localhost` means.
+async fn resolve(server: &HostPort) -> io::Result<Vec<SocketAddr>> {
+    let mut addresses: Vec<SocketAddr> = tokio::net::lookup_host((server.host.as_str(), server.port)).await?.collect();
+    if addresses.is_empty() {
+        return Err(io::Error::new(io::ErrorKind::NotFound, format!("{server} has no address")));
+    }
+    fastrand::shuffle(&mut addresses);
+    Ok(addresses)
 }
 
 /// Asks a server with the four-letter word `isro`; one that does not answer in time is not read-write.
 async fn is_read_write(server: HostPort) -> bool {
     let ask = async {
-        let mut stream = TcpStream::connect(resolve(&server).await?).await?;
+        let mut stream = TcpStream::connect(resolve(&server).await?.as_slice()).await?;
         stream.write_all(b"isro").await?;
         let mut answer = Vec::new();
         stream.take(PROBE_BYTES_MAX).read_to_end(&mut answer).await?;
