@@ -27,6 +27,12 @@ impl Failure {
         Failure { text: text.into(), hint: None, code: FAILED }
     }
 
+    /// One that was told of already, or has nothing to tell but its exit code.
+    #[must_use]
+    pub fn silent(code: u8) -> Failure {
+        Failure { text: String::new(), hint: None, code }
+    }
+
     /// With a remedy.
     #[must_use]
     pub fn hint(self, hint: impl Into<String>) -> Failure {

@@ -2,7 +2,7 @@
 
 use super::answer::{Output, Written};
 use super::commands::{Notes, Run};
-use super::failure::{Failure, NO_SUCH_COMMAND};
+use super::failure::{FAILED, Failure, NO_SUCH_COMMAND};
 use super::launch::Launch;
 use super::prompt::{CurrentClient, Prompt, Typed};
 use super::screen::Screen;
@@ -157,11 +157,7 @@ impl Shell {
             Verb::Quit => {
                 self.quit().await;
                 // With the exit code of the command before.
-                return if self.exit_code == 0 {
-                    Ok(())
-                } else {
-                    Err(Failure { code: self.exit_code, ..Failure::new("") })
-                };
+                return self.outcome();
             }
             Verb::Help => return self.help(words.get(1).map(String::as_str)),
             Verb::Redo if words.len() > 1 => self.redo(&words[1]).await?,
@@ -173,7 +169,7 @@ impl Shell {
         if !self.client.state().is_alive() {
             self.tell_events();
             self.write_out("Not connected\n");
-            return Err(Failure::new("").hint("`connect host:port` begins another session"));
+            return Err(Failure::silent(FAILED).hint("`connect host:port` begins another session"));
         }
         self.run(command, words).await
     }
@@ -192,7 +188,12 @@ impl Shell {
         let Written { out, err } = outcome?.write(self.launch.output, &self.zone);
         self.screen.err(&err);
         self.write_out(&out);
-        if has_failed { Err(Failure::new("")) } else { Ok(()) }
+        if has_failed { Err(Failure::silent(FAILED)) } else { Ok(()) }
+    }
+
+    /// What has come of the command before, which has told of itself.
+    fn outcome(&self) -> Result<(), Failure> {
+        if self.exit_code == 0 { Ok(()) } else { Err(Failure::silent(self.exit_code)) }
     }
 
     fn no_such_command(&self, name: &str) -> Failure {
@@ -205,7 +206,7 @@ impl Shell {
         }
     }
 
-    /// Apache's list, with what each command is for; or one of them with an example.
+    /// Apache's list of commands; or what one of them is for, with an example.
     fn help(&mut self, name: Option<&str>) -> Result<(), Failure> {
         let Some(name) = name else {
             self.write_out(&table::overview());
@@ -238,7 +239,7 @@ impl Shell {
         }
         self.history.insert(self.count, line);
         self.process(&words).await;
-        if self.exit_code == 0 { Ok(()) } else { Err(Failure { code: self.exit_code, ..Failure::new("") }) }
+        self.outcome()
     }
 
     fn show_history(&mut self) {

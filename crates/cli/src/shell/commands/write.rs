@@ -1,7 +1,7 @@
 //! The commands that change znodes.
 
 use super::super::answer::Answer;
-use super::super::failure::Failure;
+use super::super::failure::{FAILED, Failure};
 use super::super::options::Parsed;
 use super::super::text;
 use super::{Outcome, Run, child_of, subtree, version, with_stat};
@@ -112,7 +112,7 @@ impl Run<'_> {
         };
         if !delete_in_batches(self.client, &paths, batch).await {
             self.notes.err.push("Failed to delete some node(s) in the subtree!".to_owned());
-            return Err(Failure::new("").hint(format!(
+            return Err(Failure::silent(FAILED).hint(format!(
                 "somebody else may write below {path}, or the ACL of a znode there does not allow it; `deleteall {path} -b 0` names \
                  the first that cannot be deleted"
             )));
