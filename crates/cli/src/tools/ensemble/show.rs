@@ -48,7 +48,7 @@ pub fn text(rows: &[Row], verdict: &Verdict, members: &Members, notes: &[String]
 /// The line below the table.
 fn sum(rows: &[Row], verdict: &Verdict) -> String {
     let Some(leader) = verdict.leader.and_then(|at| rows.get(at)) else {
-        return format!("no leader; {} of {} voters in step", verdict.in_step, verdict.voters);
+        return format!("no leader seen; {} of {} voters in step", verdict.in_step, verdict.voters);
     };
     let is_alone = leader.sample.as_ref().is_ok_and(|sample| sample.role == Some(Role::Standalone));
     let name = leader.member.name();

@@ -79,7 +79,13 @@ impl Verdict {
         let needed = voters / 2 + 1;
         let has_quorum = leader.is_some() && (is_weighted || in_step >= needed);
         let mut problems = Vec::new();
-        if leader.is_none() {
+        // Nobody follows without a leader, wherever that may be.
+        let is_followed = rows.iter().any(|row| matches!(row.role(), Some(Role::Follower | Role::Observer)));
+        if leader.is_none() && is_followed {
+            problems.push(
+                "the leader is none of those that answer; name the client port of every server with -s".to_owned(),
+            );
+        } else if leader.is_none() {
             problems.push("no leader: no server takes writes".to_owned());
         } else if !has_quorum {
             problems.push(format!("no quorum: {in_step} of {voters} voters are in step, {needed} are needed"));
@@ -182,6 +188,10 @@ mod tests {
         assert!(!verdict.has_quorum);
         assert_eq!((verdict.leader, verdict.problems[0].as_str()), (None, "no leader: no server takes writes"));
         assert_eq!(verdict.problems[1], "server 1 (zk1:2181) is looking");
+        // Who follows has a leader, wherever that is.
+        let rows = vec![row(1, true, Role::Follower, EPOCH), missing(2), missing(3)];
+        let verdict = Verdict::of(&rows, false);
+        assert!(!verdict.has_quorum && verdict.problems[0].starts_with("the leader is none of those that answer; "));
         // It finds out some ticks later.
         let rows = vec![row(1, true, Role::Leader, EPOCH), missing(2), missing(3)];
         let verdict = Verdict::of(&rows, false);

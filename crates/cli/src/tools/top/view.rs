@@ -133,7 +133,7 @@ fn title(model: &Model, rows: &[Row], verdict: &Verdict) -> Line<'static> {
         Some(row) => {
             format!("leader {}", row.sid().map_or_else(|| row.member.address.to_string(), |sid| sid.to_string()))
         }
-        None => "no leader".to_owned(),
+        None => "no leader seen".to_owned(),
     };
     let mut parts = vec![what];
     parts.push(format!("{}/{} voters in step, {} needed", verdict.in_step, verdict.voters, verdict.needed));
