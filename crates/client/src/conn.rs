@@ -185,6 +185,10 @@ impl Driver {
         let mut done = std::pin::pin!(done);
         loop {
             let deadline = self.deadline();
+            // A timer is a moment late. What may take no time at all (a timeout of 0) must not win a race against it.
+            if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+                self.session.on_deadline(self.now(), &mut self.actions)?;
+            }
             tokio::select! {
                 result = &mut done => return Ok(result?),
                 command = self.ends.commands.recv() => self.command(command.ok_or(End::Abandoned)?),
