@@ -132,6 +132,7 @@ pub fn recover(
             _ => recovery.rebuild(None, target)?,
         };
         rebuilt = instead.unwrap_or(rebuilt);
+        rebuilt.warn_if_ahead();
     }
     let Rebuilt { snapshot, trailer, unusable, replayed } = rebuilt;
     let cut_tail = recovery.cut(replayed.tail)?;
@@ -173,6 +174,16 @@ impl Rebuilt {
     /// those, the state is none that ever was: a power cut took what was applied before it was synced, or the log was removed.
     fn is_ahead_of_log(&self) -> bool {
         self.trailer.digest.is_some_and(|digest| digest.zxid > self.replayed.last)
+    }
+
+    /// In an ensemble the leader sends those transactions once more; alone, nobody has them.
+    fn warn_if_ahead(&self) {
+        if let Some(digest) = self.trailer.digest.filter(|_| self.is_ahead_of_log()) {
+            tracing::warn!(
+                snapshot = %self.snapshot.path.display(), log_ends = %self.replayed.last, holds_parts_upto = %digest.zxid,
+                "the log ends before the last transaction of which the snapshot holds parts; if its end was removed, put it back"
+            );
+        }
     }
 }
 

@@ -130,6 +130,12 @@ impl History {
         self.states.get(&zxid)
     }
 
+    /// The states after the transactions from `first` to `last`.
+    #[must_use]
+    pub fn between(&self, first: Zxid, last: Zxid) -> Vec<&State> {
+        self.states.range(first..=last).map(|(_, state)| state).collect()
+    }
+
     /// How many transactions there are.
     #[must_use]
     pub fn transactions(&self) -> usize {

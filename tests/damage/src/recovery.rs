@@ -34,6 +34,8 @@ pub struct Found {
     pub cut: bool,
     /// Snapshots that could not be used.
     pub unusable: Vec<PathBuf>,
+    /// The last transaction of which the snapshot holds parts, though no log that leads there is left.
+    pub ahead: Option<Zxid>,
 }
 
 /// The tree's settings under which the servers of these tests run.
@@ -64,12 +66,14 @@ pub fn recover(fs: &MemFs, data_dir: &Path, mode: Mode) -> store::Result<Found> 
     let tree: &Tree = &recovered.tree;
     assert_eq!(tree.digest(), tree.recomputed_digest(), "the digest that was kept and the digest of the znodes");
     assert_eq!(tree.last_zxid(), recovered.found.last);
+    let walked = recovered.found.trailer.digest.map(|digest| digest.zxid);
     Ok(Found {
         state: State::of(tree),
         epochs,
         origin: recovered.found.origin,
         cut: recovered.found.cut_tail.is_some(),
         unusable: recovered.found.unusable.into_iter().map(|(path, _)| path).collect(),
+        ahead: walked.filter(|zxid| *zxid > recovered.found.last),
     })
 }
 
