@@ -61,7 +61,7 @@ fn main() -> ExitCode {
         // Not a server: what it writes is for whoever typed the command.
         Some((Script::ZkCli, _)) => cli::shell::main(arguments),
         Some((Script::Zk, _)) => {
-            cli::zk::main_beside(std::iter::once("zk".to_owned()).chain(arguments), vec![Arguments::command()])
+            cli::zk::main_beside(std::iter::once("zk".to_owned()).chain(arguments), &[Arguments::command])
         }
         None => {
             let command = Arguments::parse().command;

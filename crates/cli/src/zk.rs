@@ -9,6 +9,9 @@ use std::process::ExitCode;
 use tokio::sync::mpsc::UnboundedReceiver;
 use wire::Zxid;
 
+/// The longest answer to take, in bytes. Apache's client takes 1 MiB by default, and so cannot list what has many children.
+const ANSWER_BYTES_MAX: usize = 64 << 20;
+
 /// Looks into ZooKeeper ensembles and data directories, ours or Apache's.
 #[derive(Debug, Parser)]
 #[command(name = "zk", version, disable_help_subcommand = true)]
@@ -86,14 +89,15 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Begins the session, and says who is asking; within a runtime.
+    /// Begins a session with `hosts`, be they these or others, and says who is asking; within a runtime.
     ///
     /// # Errors
     /// When the servers or the identities make no sense.
-    pub async fn open(&self) -> anyhow::Result<(Client, UnboundedReceiver<Event>)> {
-        let expected = || format!("--server {:?}: expected host:port[,host:port...][/chroot]", self.server);
-        let servers = ConnectString::parse(&self.server).map_err(anyhow::Error::msg).with_context(expected)?;
-        let (client, events) = Client::start(servers, Options { timeout_ms: self.timeout, read_only: true });
+    pub async fn open(&self, hosts: &str) -> anyhow::Result<(Client, UnboundedReceiver<Event>)> {
+        let expected = || format!("server {hosts:?}: expected host:port[,host:port...][/chroot]");
+        let servers = ConnectString::parse(hosts).map_err(anyhow::Error::msg).with_context(expected)?;
+        let options = Options { timeout_ms: self.timeout, read_only: true };
+        let (client, events) = Client::start_with(servers, &options, ANSWER_BYTES_MAX);
         for identity in &self.auth {
             let (scheme, auth) =
                 identity.split_once(':').context("--auth: expected SCHEME:AUTH, such as digest:name:password")?;
@@ -106,14 +110,13 @@ impl Connection {
 /// Runs the tool that the arguments ask for; the first of them is the program's name.
 #[must_use]
 pub fn main(arguments: impl Iterator<Item = String>) -> ExitCode {
-    main_beside(arguments, Vec::new())
+    main_beside(arguments, &[])
 }
 
 /// As [`main`], in a program that has others beside this one, for which there are completions and man pages, too.
 #[must_use]
-pub fn main_beside(arguments: impl Iterator<Item = String>, others: Vec<clap::Command>) -> ExitCode {
-    let programs: Vec<clap::Command> = [Arguments::command()].into_iter().chain(others).collect();
-    match run(Arguments::parse_from(arguments).command, &programs) {
+pub fn main_beside(arguments: impl Iterator<Item = String>, others: &[fn() -> clap::Command]) -> ExitCode {
+    match run(Arguments::parse_from(arguments).command, others) {
         Ok(code) => code,
         Err(error) => {
             shell::screen::Screen::of_process().failure(&format!("{error:#}"), None);
@@ -122,7 +125,8 @@ pub fn main_beside(arguments: impl Iterator<Item = String>, others: Vec<clap::Co
     }
 }
 
-fn run(command: Command, programs: &[clap::Command]) -> anyhow::Result<ExitCode> {
+fn run(command: Command, others: &[fn() -> clap::Command]) -> anyhow::Result<ExitCode> {
+    let programs = || [Arguments::command()].into_iter().chain(others.iter().map(|other| other())).collect::<Vec<_>>();
     let mut out = std::io::stdout();
     match command {
         Command::Cli { arguments } => return Ok(shell::main(arguments.into_iter())),
@@ -131,8 +135,8 @@ fn run(command: Command, programs: &[clap::Command]) -> anyhow::Result<ExitCode>
         Command::Ensemble(args) => return tools::ensemble::run(&args),
         Command::Owner(args) => return tools::owner::run(&args),
         Command::Top(args) => return tools::top::run(&args),
-        Command::Completions(args) => return tools::completions::complete(&args, programs),
-        Command::Man(args) => return tools::completions::man(&args, programs),
+        Command::Completions(args) => return tools::completions::complete(&args, &programs()),
+        Command::Man(args) => return tools::completions::man(&args, &programs()),
         Command::Tree(args) => return tools::tree::run(args),
         Command::Find(args) => return tools::find::run(args),
         Command::Export(args) => return tools::export::run(args),

@@ -340,7 +340,9 @@ impl Client {
         }
     }
 
-    fn server_path(&self, path: &str) -> String {
+    /// The servers' path of one of this client's: behind the chroot, if there is one.
+    #[must_use]
+    pub fn server_path(&self, path: &str) -> String {
         proto::prepend_chroot(self.chroot.as_deref(), path)
     }
 

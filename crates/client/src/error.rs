@@ -31,6 +31,15 @@ impl Error {
         }
     }
 
+    /// The path of the request that failed, where the error names one.
+    #[must_use]
+    pub fn path(&self) -> Option<&str> {
+        match self {
+            Error::Api { path, .. } => path.as_deref(),
+            Error::Path(_) | Error::Argument(_) | Error::Reply(_) => None,
+        }
+    }
+
     /// Whether the error is this answer.
     #[must_use]
     pub fn is(&self, code: ErrorCode) -> bool {

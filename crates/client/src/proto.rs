@@ -11,9 +11,6 @@ use wire::client::{CreateMode, CreateRequest, MultiOp, OpCode, PathVersion, Requ
 use wire::reply::{CreateReply, MultiResult};
 use wire::{Acl, DecodeError, ErrorCode, Version, Xid, jute};
 
-/// The longest time to live a node can have, in ms (`EphemeralType.TTL.maxValue`).
-const TTL_MS_MAX: i64 = 0xff_ffff_ffff;
-
 /// The config node and everything else below it is never below a chroot (`ZooDefs.ZOOKEEPER_NODE_SUBTREE`).
 const ZOOKEEPER_SUBTREE: &str = "/zookeeper/";
 
@@ -129,9 +126,9 @@ pub(crate) fn check_create(path: &str, mode: CreateMode, ttl_ms: Option<i64>) ->
     let checked = if mode.is_sequential() { path::validate_sequential(path) } else { path::validate(path) };
     checked.map_err(Error::Path)?;
     match ttl_ms {
-        Some(1..=TTL_MS_MAX) if mode.is_ttl() => Ok(()),
+        Some(1..=CreateMode::TTL_MS_MAX) if mode.is_ttl() => Ok(()),
         _ if mode.is_ttl() => {
-            Err(Error::Argument(format!("ttl must be positive and cannot be larger than: {TTL_MS_MAX}")))
+            Err(Error::Argument(format!("ttl must be positive and cannot be larger than: {}", CreateMode::TTL_MS_MAX)))
         }
         Some(0..) => Err(Error::Argument(format!("ttl not valid for mode: {}", mode_name(mode)))),
         _ => Ok(()),
@@ -280,8 +277,8 @@ mod tests {
         let range = Err("ttl must be positive and cannot be larger than: 1099511627775".to_owned());
         assert_eq!(check(CreateMode::PersistentTtl, None), range);
         assert_eq!(check(CreateMode::PersistentTtl, Some(0)), range);
-        assert_eq!(check(CreateMode::PersistentSequentialTtl, Some(TTL_MS_MAX + 1)), range);
-        assert_eq!(check(CreateMode::PersistentTtl, Some(TTL_MS_MAX)), Ok(()));
+        assert_eq!(check(CreateMode::PersistentSequentialTtl, Some(CreateMode::TTL_MS_MAX + 1)), range);
+        assert_eq!(check(CreateMode::PersistentTtl, Some(CreateMode::TTL_MS_MAX)), Ok(()));
         assert_eq!(check(CreateMode::Ephemeral, Some(5)), Err("ttl not valid for mode: EPHEMERAL".to_owned()));
         assert_eq!(check(CreateMode::Ephemeral, Some(-1)), Ok(()));
     }

@@ -270,9 +270,9 @@ impl Tree {
         let Some(id) = self.store.lookup(&quota::stats_path(limited)) else { return };
         let node = self.store.get_mut(id);
         // A client may have overwritten the statistics with nonsense; Apache's parser would bring the server down here.
-        let Some(mut track) = node.data.as_deref().and_then(StatsTrack::parse) else { return };
+        let Some(Ok(mut track)) = node.data.as_deref().map(StatsTrack::parse) else { return };
         track.add(count, bytes);
-        node.data = Some(track.text().into_bytes().into_boxed_slice());
+        node.data = Some(track.to_string().into_bytes().into_boxed_slice());
     }
 
     /// Counts what lies below a path and writes it into its statistics node (`DataTree.updateQuotaForPath`).
@@ -285,7 +285,7 @@ impl Tree {
                 bytes += self.store.get(id).data_len() as i64;
             }
         }
-        self.store.get_mut(stats).data = Some(StatsTrack::of(count, bytes).text().into_bytes().into_boxed_slice());
+        self.store.get_mut(stats).data = Some(StatsTrack::of(count, bytes).to_string().into_bytes().into_boxed_slice());
     }
 
     fn bell<'a>(&'a mut self, zxid: Zxid, events: &'a mut Events) -> Bell<'a> {

@@ -36,6 +36,7 @@ mod watch_report;
 
 pub use digest::{DigestLogEntry, ExpectedDigest};
 pub use events::{Event, Events};
+pub use node::Owner;
 pub use prep::{GrowthRoom, Prep, PrepSettings, WriteRequest, ZNODE_BYTES};
 pub use query::{ReadContext, ReadOutcome};
 pub use reply::{TxnResult, encode_write_reply};

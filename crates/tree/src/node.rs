@@ -2,6 +2,7 @@
 
 use compact_str::CompactString;
 use planted::Bug;
+use wire::client::CreateMode;
 use wire::{SessionId, Stat, Writer};
 
 /// A node's slot.
@@ -22,7 +23,7 @@ impl NodeId {
 
 /// Who or what keeps a node alive, read from the stored `ephemeralOwner` (`EphemeralType`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Owner {
+pub enum Owner {
     /// Nobody: a persistent node.
     Nobody,
     /// A session: an ephemeral node.
@@ -37,13 +38,12 @@ impl Owner {
     /// The stored owner of a container.
     pub(crate) const CONTAINER: i64 = i64::MIN;
     const EXTENDED: i64 = 0xff00_0000_0000_0000_u64 as i64;
-    /// The longest time to live.
-    pub(crate) const TTL_MS_MAX: i64 = 0xff_ffff_ffff;
 
     /// Reads a stored owner. Without `zookeeper.extendedTypesEnabled` a TTL looks like a session, as in Apache.
-    pub(crate) fn of(stored: i64, extended: bool) -> Owner {
+    #[must_use]
+    pub fn of(stored: i64, extended: bool) -> Owner {
         if extended && stored & Self::EXTENDED == Self::EXTENDED && (stored >> 40) & 0xffff == 0 {
-            return Owner::Ttl(stored & Self::TTL_MS_MAX);
+            return Owner::Ttl(stored & CreateMode::TTL_MS_MAX);
         }
         match stored {
             Self::CONTAINER => Owner::Container,
@@ -54,7 +54,7 @@ impl Owner {
 
     /// The stored owner of a node that lives for `ttl` ms.
     pub(crate) fn stored_ttl(ttl: i64) -> i64 {
-        Self::EXTENDED | (ttl & Self::TTL_MS_MAX)
+        Self::EXTENDED | (ttl & CreateMode::TTL_MS_MAX)
     }
 }
 

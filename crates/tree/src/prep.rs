@@ -377,7 +377,7 @@ impl Prep {
         let Some(limited) = task.tree.quotas.longest_prefix(path) else { return Ok(()) };
         let read = |path: &str| -> Decision<Option<StatsTrack>> {
             let Some(data) = task.tree.get_data(path) else { return Ok(None) };
-            data.and_then(StatsTrack::parse).map(Some).ok_or(Refusal::Broken)
+            data.and_then(|data| StatsTrack::parse(data).ok()).map(Some).ok_or(Refusal::Broken)
         };
         let Some(limits) = read(&quota::limits_path(limited))? else { return Ok(()) };
         let checks_count = count != 0 && (limits.count() > -1 || limits.count_hard_limit() > -1);

@@ -1,6 +1,7 @@
 //! Quotas: the text in limit and statistics nodes, and which paths have one (`StatsTrack`, `Quotas`, `PathTrie`).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 /// Where quota nodes live.
 pub const QUOTA_PATH: &str = "/zookeeper/quota";
@@ -21,6 +22,32 @@ pub fn stats_path(path: &str) -> String {
     format!("{QUOTA_PATH}{path}/{STATS}")
 }
 
+/// The numbers that limit nodes hold; statistics nodes have the first two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Number {
+    /// Znodes: the soft limit, or how many there are.
+    Count,
+    /// Bytes of data: the soft limit, or how many there are.
+    Bytes,
+    /// The hard limit of znodes.
+    CountHardLimit,
+    /// The hard limit of bytes.
+    ByteHardLimit,
+}
+
+impl Number {
+    const ALL: [Number; 4] = [Number::Count, Number::Bytes, Number::CountHardLimit, Number::ByteHardLimit];
+
+    const fn key(self) -> &'static str {
+        match self {
+            Number::Count => "count",
+            Number::Bytes => "bytes",
+            Number::CountHardLimit => "countHardLimit",
+            Number::ByteHardLimit => "byteHardLimit",
+        }
+    }
+}
+
 /// Numbers by name, as limit and statistics nodes hold them. What is not set reads as -1.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StatsTrack {
@@ -28,88 +55,103 @@ pub struct StatsTrack {
 }
 
 impl StatsTrack {
-    /// Reads a node's data: pairs between runs of `,` and `;`. `None` where Apache's parser would throw.
-    #[must_use]
-    pub fn parse(data: &[u8]) -> Option<StatsTrack> {
+    /// Reads a node's data: pairs between runs of `,` and `;`.
+    ///
+    /// # Errors
+    /// The part that is not `name=number`, where Apache's parser would throw; it is empty where the text begins with a separator.
+    pub fn parse(data: &[u8]) -> Result<StatsTrack, String> {
         let text = String::from_utf8_lossy(data);
-        let mut track = StatsTrack::default();
         let text = text.trim_end_matches([',', ';']);
         if text.starts_with([',', ';']) {
-            return None;
+            return Err(String::new());
         }
-        for pair in text.split([',', ';']).filter(|pair| !pair.is_empty()) {
-            let mut parts = pair.split('=');
-            let key = parts.next()?;
-            // Java's split drops empty parts at the end: `bytes=` has one part and makes it throw, `bytes==1` has an
-            // empty second one, which means -1.
-            let rest: Vec<&str> = parts.collect();
-            let value = if rest.iter().all(|part| part.is_empty()) { None } else { rest.first().copied() };
-            let value = match value? {
-                "" => -1,
-                digits => digits.parse().ok()?,
-            };
+        let mut track = StatsTrack::default();
+        for part in text.split([',', ';']).filter(|part| !part.is_empty()) {
+            let (key, value) = pair(part).ok_or_else(|| part.to_owned())?;
             track.values.insert(key.to_owned(), value);
         }
-        Some(track)
+        Ok(track)
     }
 
     /// What [`crate::Tree`] writes into a statistics node.
     #[must_use]
     pub fn of(count: i64, bytes: i64) -> StatsTrack {
         let mut track = StatsTrack::default();
-        track.set("count", count);
-        track.set("bytes", bytes);
+        track.set(Number::Count, count);
+        track.set(Number::Bytes, bytes);
         track
     }
 
-    fn get(&self, key: &str) -> i64 {
-        self.values.get(key).copied().unwrap_or(-1)
+    /// Limits of which none is set.
+    #[must_use]
+    pub fn unlimited() -> StatsTrack {
+        StatsTrack { values: Number::ALL.map(|number| (number.key().to_owned(), -1)).into() }
     }
 
-    fn set(&mut self, key: &str, value: i64) {
-        self.values.insert(key.to_owned(), value);
+    /// A number; -1 if it is not set.
+    #[must_use]
+    pub fn get(&self, number: Number) -> i64 {
+        self.values.get(number.key()).copied().unwrap_or(-1)
+    }
+
+    /// Sets a number.
+    pub fn set(&mut self, number: Number, value: i64) {
+        self.values.insert(number.key().to_owned(), value);
     }
 
     /// Znodes: the soft limit, or how many there are.
     #[must_use]
     pub fn count(&self) -> i64 {
-        self.get("count")
+        self.get(Number::Count)
     }
 
     /// Bytes of data: the soft limit, or how many there are.
     #[must_use]
     pub fn bytes(&self) -> i64 {
-        self.get("bytes")
+        self.get(Number::Bytes)
     }
 
     /// The hard limit of znodes.
     #[must_use]
     pub fn count_hard_limit(&self) -> i64 {
-        self.get("countHardLimit")
+        self.get(Number::CountHardLimit)
     }
 
     /// The hard limit of bytes.
     #[must_use]
     pub fn byte_hard_limit(&self) -> i64 {
-        self.get("byteHardLimit")
+        self.get(Number::ByteHardLimit)
     }
 
     /// Adds to count and bytes.
     pub fn add(&mut self, count: i64, bytes: i64) {
-        self.set("count", self.count().wrapping_add(count));
-        self.set("bytes", self.bytes().wrapping_add(bytes));
+        self.set(Number::Count, self.count().wrapping_add(count));
+        self.set(Number::Bytes, self.bytes().wrapping_add(bytes));
     }
+}
 
-    /// The text, with the `=` that Apache puts between the two kinds of limits.
-    #[must_use]
-    pub fn text(&self) -> String {
-        let mut text = format!("count={},bytes={}", self.count(), self.bytes());
+/// One `name=number`.
+fn pair(part: &str) -> Option<(&str, i64)> {
+    let mut fields = part.split('=');
+    let key = fields.next()?;
+    // Java's split drops empty fields at the end: `bytes=` has one field and makes it throw, `bytes==1` has an empty second one,
+    // which means -1.
+    let rest: Vec<&str> = fields.collect();
+    match *rest.first().filter(|_| rest.iter().any(|field| !field.is_empty()))? {
+        "" => Some((key, -1)),
+        digits => Some((key, digits.parse().ok()?)),
+    }
+}
+
+/// The text of a node, with the `=` that Apache puts between the two kinds of limits (`StatsTrack.toString`).
+impl fmt::Display for StatsTrack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "count={},bytes={}", self.count(), self.bytes())?;
         let others = self.values.iter().filter(|(key, _)| !matches!(key.as_str(), "count" | "bytes"));
-        for (n, (key, value)) in others.enumerate() {
-            text.push_str(if n == 0 { "=;" } else { ";" });
-            text.push_str(&format!("{key}={value}"));
-        }
-        text
+        others.enumerate().try_for_each(|(at, (key, value))| {
+            let sign = if at == 0 { "=" } else { "" };
+            write!(f, "{sign};{key}={value}")
+        })
     }
 }
 
@@ -182,7 +224,11 @@ mod tests {
     #[test]
     fn texts() {
         let check = |text: &str, expected: Option<&str>| {
-            assert_eq!(StatsTrack::parse(text.as_bytes()).map(|track| track.text()).as_deref(), expected, "{text:?}");
+            assert_eq!(
+                StatsTrack::parse(text.as_bytes()).ok().map(|track| track.to_string()).as_deref(),
+                expected,
+                "{text:?}"
+            );
         };
         check("", Some("count=-1,bytes=-1"));
         check("count=4,bytes=5", Some("count=4,bytes=5"));
@@ -197,6 +243,14 @@ mod tests {
         check(",", Some("count=-1,bytes=-1"));
         let hard = StatsTrack::parse(hard.as_bytes()).unwrap();
         assert_eq!((hard.count_hard_limit(), hard.byte_hard_limit(), hard.count()), (2, -1, -1));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        assert_eq!(StatsTrack::parse(b"count=1,bytes=many"), Err("bytes=many".to_owned()));
+        assert_eq!(StatsTrack::parse(b";count=1"), Err(String::new()));
+        assert_eq!(StatsTrack::unlimited().to_string(), "count=-1,bytes=-1=;byteHardLimit=-1;countHardLimit=-1");
+        assert_eq!(StatsTrack::of(0, 0).to_string(), "count=0,bytes=0");
     }
 
     #[test]

@@ -406,7 +406,10 @@ impl Tree {
     /// The paths that have quotas, with limits and usage.
     #[must_use]
     pub fn quota_usage(&self) -> Vec<QuotaUsage> {
-        let read = |path: String| self.get_data(&path).flatten().and_then(StatsTrack::parse).unwrap_or_default();
+        let read = |path: String| {
+            let data = self.get_data(&path).flatten();
+            data.and_then(|data| StatsTrack::parse(data).ok()).unwrap_or_default()
+        };
         let usage = |path: &str| QuotaUsage {
             path: path.to_owned(),
             limits: read(quota::limits_path(path)),

@@ -53,6 +53,15 @@ impl Perms {
     pub const ADMIN: Perms = Perms(16);
     /// All five.
     pub const ALL: Perms = Perms(31);
+    /// Each with its letter, in the order in which Apache's tools write them (`ZKUtil.getPermString`).
+    pub const LETTERS: [(char, Perms); 5] =
+        [('c', Perms::CREATE), ('d', Perms::DELETE), ('r', Perms::READ), ('w', Perms::WRITE), ('a', Perms::ADMIN)];
+
+    /// The permission of a letter.
+    #[must_use]
+    pub fn of_letter(letter: char) -> Option<Perms> {
+        Self::LETTERS.into_iter().find_map(|(known, perms)| (known == letter).then_some(perms))
+    }
 
     /// Whether any bit of `wanted` is set.
     #[must_use]

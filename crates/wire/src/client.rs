@@ -331,6 +331,9 @@ pub enum CreateMode {
 }
 
 impl CreateMode {
+    /// The longest time to live, ms (`EphemeralType.TTL.maxValue`): so many bits the owner of a node has for it.
+    pub const TTL_MS_MAX: i64 = 0xff_ffff_ffff;
+
     /// The mode of a request's flags.
     #[must_use]
     pub const fn from_flags(flags: i32) -> Option<CreateMode> {

@@ -1,11 +1,11 @@
 //! What a command has to say, and the three ways of saying it: Apache's text, a table, JSON.
 
-use super::quota::Track;
 use super::text;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
+use tree::quota::StatsTrack;
 use wire::{Acl, Stat};
 
 /// How the data of a znode are shown.
@@ -71,9 +71,9 @@ pub enum Answer {
         /// Of which subtree.
         path: String,
         /// What is granted.
-        limit: Track,
+        limit: StatsTrack,
         /// What is used.
-        used: Track,
+        used: StatsTrack,
     },
     /// Who the client is: schemes and users.
     Users(Vec<(String, String)>),

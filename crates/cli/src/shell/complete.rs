@@ -50,7 +50,7 @@ fn paths(word: &str, children: impl FnOnce(&str) -> Vec<String>) -> Vec<String> 
     };
     let mut names = children(parent);
     names.sort_unstable();
-    names.iter().map(|name| super::commands::child_of(parent, name)).collect()
+    names.iter().map(|name| crate::path::child(parent, name)).collect()
 }
 
 /// What a command still needs, to be shown behind the cursor: `path data` behind `set `.

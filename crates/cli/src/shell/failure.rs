@@ -44,7 +44,7 @@ impl Failure {
     pub fn of(error: &Error, hosts: &str) -> Failure {
         let failure = Failure::new(wrapped(error));
         let Some(code) = error.code() else { return failure };
-        Failure { hint: remedy(code, path_of(error), hosts), ..failure }
+        Failure { hint: remedy(code, error.path().unwrap_or_default(), hosts), ..failure }
     }
 }
 
@@ -55,19 +55,11 @@ impl fmt::Display for Failure {
     }
 }
 
-fn path_of(error: &Error) -> &str {
-    match error {
-        Error::Api { path: Some(path), .. } => path,
-        _ => "",
-    }
-}
-
 /// `CliWrapperException.getMessage`.
 fn wrapped(error: &Error) -> String {
-    let Error::Api { code, path } = error else { return error.to_string() };
     // As Java writes a null reference.
-    let path = path.as_deref().unwrap_or("null");
-    match ErrorCode::from_i32(*code) {
+    let path = error.path().unwrap_or("null");
+    match error.code().and_then(ErrorCode::from_i32) {
         Some(ErrorCode::NoNode) => format!("Node does not exist: {path}"),
         Some(ErrorCode::NoChildrenForEphemerals) => format!("Ephemerals cannot have children: {path}"),
         Some(ErrorCode::NodeExists) => format!("Node already exists: {path}"),

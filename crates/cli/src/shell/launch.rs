@@ -4,6 +4,33 @@ use super::answer::Output;
 use clap::ValueEnum;
 use std::path::PathBuf;
 
+/// An option in front of the command.
+#[derive(Debug, Clone, Copy)]
+pub struct LaunchOption {
+    /// As it is typed.
+    pub name: &'static str,
+    /// What its value looks like; empty where it takes none.
+    pub value: &'static str,
+    /// What it does.
+    pub meaning: &'static str,
+}
+
+/// All options, for `--help`, completion and the manual.
+pub const OPTIONS: [LaunchOption; 8] = [
+    option("-server", "HOST:PORT[,...][/CHROOT]", "where to connect (localhost:2181)"),
+    option("-timeout", "MS", "the session's timeout to ask for (30000)"),
+    option("-r", "", "a server without a quorum will do, for reading"),
+    option("-waitforconnection", "", "fail unless there is a connection within the timeout"),
+    option("-client-configuration", "FILE", "properties of Apache's client"),
+    option("--output", "text|json|table", "how answers are written (text: as Apache's shell)"),
+    option("--help", "", "show this"),
+    option("--version", "", "show the version"),
+];
+
+const fn option(name: &'static str, value: &'static str, meaning: &'static str) -> LaunchOption {
+    LaunchOption { name, value, meaning }
+}
+
 /// What the command line asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Launch {
@@ -150,6 +177,22 @@ mod tests {
         assert_eq!(launch("-x ls /").unknown, ["-x"]);
         assert_eq!(launch("--output=TABLE").output, Output::Table);
         assert_eq!(start("--help"), Ok(Start::Help));
+    }
+
+    #[test]
+    fn each_option_of_the_table_is_known() {
+        for LaunchOption { name, value, .. } in OPTIONS {
+            let value = match value {
+                "MS" => "1",
+                "text|json|table" => "json",
+                value => value,
+            };
+            match start(&format!("{name} {value}")) {
+                Ok(Start::Shell(launch)) => assert!(launch.unknown.is_empty() && launch != Launch::default(), "{name}"),
+                other => assert!(matches!(other, Ok(Start::Help | Start::Version)), "{name}: {other:?}"),
+            }
+            assert_eq!(start(name).is_err(), !value.is_empty(), "{name} without a value");
+        }
     }
 
     #[test]

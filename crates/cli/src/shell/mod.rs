@@ -66,9 +66,7 @@ fn start(launch: Launch, screen: Screen) -> Result<u8, Failure> {
             screen.failure("", Some(&format!("{}: no effect here: {}", file.display(), keys.join(", "))));
         }
     }
-    // One thread keeps the session alive while this one waits for whoever types.
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
-    let runtime = runtime.map_err(|error| Failure::new(format!("start: {error}")))?;
+    let runtime = crate::runtime::start().map_err(|error| Failure::new(format!("start: {error}")))?;
     let code = runtime.block_on(async {
         let is_once = !launch.command.is_empty();
         let shell = Shell::start(launch).await?;
@@ -91,17 +89,12 @@ Usage: zkCli.sh [options] [command [arguments]]
 Without a command it asks for commands, on a terminal with completion (Tab) and a history.
 
 Options
-  -server HOST:PORT[,...][/CHROOT]   where to connect (localhost:2181)
-  -timeout MS                        the session's timeout to ask for (30000)
-  -r                                 a server without a quorum will do, for reading
-  -waitforconnection                 fail unless there is a connection within the timeout
-  -client-configuration FILE         properties of Apache's client
-  --output text|json|table           how answers are written (text: as Apache's shell)
-  --help, --version
-
-Commands
 "
     .to_owned();
+    for option in launch::OPTIONS {
+        text += &format!("  {:34} {}\n", format!("{} {}", option.name, option.value), option.meaning);
+    }
+    text += "\nCommands\n";
     for command in table::COMMANDS {
         text += &format!("  {:22} {}\n", command.name, command.meaning);
     }

@@ -4,7 +4,7 @@
 //! that is being edited. What comes while one is edited goes above it.
 
 use super::complete;
-use super::screen::Paint;
+use super::screen::{Paint, has_colours};
 use client::Client;
 use parking_lot::Mutex;
 use rustyline::completion::Completer;
@@ -108,7 +108,7 @@ fn editor(client: CurrentClient) -> io::Result<Editor<Znodes, FileHistory>> {
     let config = Config::builder().completion_type(CompletionType::List).max_history_size(HISTORY_MAX);
     let config = config.map_err(io::Error::other)?.history_ignore_space(true).build();
     let mut editor = Editor::with_config(config).map_err(io::Error::other)?;
-    let colours = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let colours = has_colours(&io::stdout());
     editor.set_helper(Some(Znodes { client, runtime: Handle::current(), colours }));
     if let Some(file) = history_file() {
         // None at the first time.

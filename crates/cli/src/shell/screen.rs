@@ -29,6 +29,12 @@ impl Paint {
     }
 }
 
+/// Whether a stream is a terminal that may be coloured (no-color.org).
+#[must_use]
+pub fn has_colours(stream: &impl IsTerminal) -> bool {
+    stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
 /// The two streams.
 #[derive(Debug, Clone, Copy)]
 pub struct Screen {
@@ -39,8 +45,7 @@ impl Screen {
     /// Those of this process.
     #[must_use]
     pub fn of_process() -> Screen {
-        let is_wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        Screen { colours: is_wanted && io::stderr().is_terminal() }
+        Screen { colours: has_colours(&io::stderr()) }
     }
 
     /// Writes to standard output. Whether anybody still reads there.

@@ -38,9 +38,7 @@ pub fn stat(stat: &Stat, zone: &TimeZone) -> String {
 /// `ZKUtil.getPermString`.
 #[must_use]
 pub fn perms(perms: Perms) -> String {
-    let letters =
-        [(Perms::CREATE, 'c'), (Perms::DELETE, 'd'), (Perms::READ, 'r'), (Perms::WRITE, 'w'), (Perms::ADMIN, 'a')];
-    letters.iter().filter(|(bit, _)| perms.intersects(*bit)).map(|(_, letter)| letter).collect()
+    Perms::LETTERS.iter().filter(|(_, bit)| perms.intersects(*bit)).map(|(letter, _)| letter).collect()
 }
 
 /// An entry as `getAcl` writes it: the identity as a record's text, whose line ends before the colon.
@@ -69,21 +67,13 @@ pub fn read_acl(text: &str) -> (Vec<Acl>, Vec<String>) {
 }
 
 fn read_perms(letters: &str, complaints: &mut Vec<String>) -> Perms {
-    let mut perms = Perms(0);
-    for letter in letters.chars() {
-        perms = perms.union(match letter {
-            'r' => Perms::READ,
-            'w' => Perms::WRITE,
-            'c' => Perms::CREATE,
-            'd' => Perms::DELETE,
-            'a' => Perms::ADMIN,
-            other => {
-                complaints.push(format!("Unknown perm type: {other}"));
-                Perms(0)
-            }
-        });
-    }
-    perms
+    letters.chars().fold(Perms(0), |perms, letter| match Perms::of_letter(letter) {
+        Some(bit) => perms.union(bit),
+        None => {
+            complaints.push(format!("Unknown perm type: {letter}"));
+            perms
+        }
+    })
 }
 
 /// A list in brackets, as Java writes one.

@@ -1,5 +1,6 @@
 //! `zk completions` and `zk man`: what shells complete, and pages for `man`, made from the same tables as the programs themselves.
 
+use crate::shell::launch::{LaunchOption, OPTIONS};
 use crate::shell::options::Spec;
 use crate::shell::table::{COMMANDS, Command as ShellCommand};
 use anyhow::Context;
@@ -12,18 +13,6 @@ use std::process::ExitCode;
 
 /// The name of Apache's shell.
 const ZK_CLI: &str = "zkCli.sh";
-
-/// The options of Apache's shell itself, and whether a value follows (`ZooKeeperMain.MyCommandOptions`).
-const ZK_CLI_OPTIONS: &[(&str, bool, &str)] = &[
-    ("-server", true, "the servers, host:port,host:port/chroot"),
-    ("-timeout", true, "the session timeout to ask for, ms"),
-    ("-r", false, "a server without a quorum will do"),
-    ("-waitforconnection", false, "wait for a connection first"),
-    ("-client-configuration", true, "a file with properties of a client"),
-    ("--output", true, "text, json or table"),
-    ("--help", false, "how it is used"),
-    ("--version", false, "the version"),
-];
 
 const COMPLETION_EXAMPLES: &str = "\
 Examples:
@@ -139,7 +128,7 @@ fn names<'a>(all: impl Iterator<Item = &'a str>) -> String {
 
 /// The alternatives of a `case` that looks for the options with a value.
 fn with_value() -> String {
-    let options = ZK_CLI_OPTIONS.iter().filter(|(_, takes_value, _)| *takes_value).map(|(name, ..)| *name);
+    let options = OPTIONS.iter().filter(|option| !option.value.is_empty()).map(|option| option.name);
     options.collect::<Vec<_>>().join("|")
 }
 
@@ -153,7 +142,7 @@ fn cases() -> String {
 }
 
 fn zk_cli_bash() -> String {
-    let words = names(ZK_CLI_OPTIONS.iter().map(|option| option.0).chain(COMMANDS.iter().map(|command| command.name)));
+    let words = names(OPTIONS.iter().map(|option| option.name).chain(COMMANDS.iter().map(|command| command.name)));
     format!(
         "# bash completion for {ZK_CLI}
 _zk_cli() {{
@@ -182,7 +171,7 @@ complete -o default -F _zk_cli {ZK_CLI}
 }
 
 fn zk_cli_zsh() -> String {
-    let all = names(ZK_CLI_OPTIONS.iter().map(|option| option.0).chain(COMMANDS.iter().map(|command| command.name)));
+    let all = names(OPTIONS.iter().map(|option| option.name).chain(COMMANDS.iter().map(|command| command.name)));
     format!(
         "#compdef {ZK_CLI}
 _zk_cli() {{
@@ -219,8 +208,8 @@ fn zk_cli_fish() -> String {
     let first = format!("complete -c {ZK_CLI} -n 'not __fish_seen_subcommand_from {commands}'");
     let mut text = format!("# fish completion for {ZK_CLI}\ncomplete -c {ZK_CLI} -f\n");
     // Writing to a String cannot fail.
-    for (name, takes_value, meaning) in ZK_CLI_OPTIONS {
-        let value = if *takes_value { " -r" } else { "" };
+    for LaunchOption { name, value, meaning } in OPTIONS {
+        let value = if value.is_empty() { "" } else { " -r" };
         let _ = writeln!(text, "{first} {}{value} -d {}", option(name), quoted(meaning));
     }
     for command in COMMANDS {
@@ -244,8 +233,8 @@ fn zk_cli_page() -> String {
         env!("CARGO_PKG_VERSION")
     );
     // Writing to a String cannot fail.
-    for (name, takes_value, meaning) in ZK_CLI_OPTIONS {
-        let value = if *takes_value { " \\fIvalue\\fR" } else { "" };
+    for LaunchOption { name, value, meaning } in OPTIONS {
+        let value = if value.is_empty() { String::new() } else { format!(" \\fI{}\\fR", escaped(value)) };
         let _ = writeln!(text, ".TP\n\\fB{}\\fR{value}\n{}", escaped(name), escaped(meaning));
     }
     text.push_str(".SH COMMANDS\n");

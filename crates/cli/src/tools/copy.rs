@@ -2,10 +2,10 @@
 
 use super::node::{Item, differences};
 use super::out::{Out, Output, Progress};
-use super::path;
 use super::plan::{Job, Policy, Step, Tally, decide, jobs, words};
 use super::session::Session;
 use super::source::{self, Merge, Source, Tree};
+use crate::path;
 use anyhow::{anyhow, bail};
 use client::{Error, Op};
 use futures::future::{LocalBoxFuture, MaybeDone, maybe_done};
@@ -13,6 +13,7 @@ use futures::stream::{self, LocalBoxStream, TryStreamExt};
 use serde_json::json;
 use std::collections::VecDeque;
 use std::pin::Pin;
+use std::rc::Rc;
 use wire::{Acl, ErrorCode};
 
 /// How many operations a multi has at most.
@@ -26,6 +27,8 @@ const LOOKUPS_MAX: usize = 32;
 
 /// What both sides have at a path.
 type Pairs<'a> = LocalBoxStream<'a, anyhow::Result<(Option<Item>, Option<Item>)>>;
+/// What is done together, each part with the step that it is of.
+type Batch = Vec<(Job, Rc<Step>)>;
 /// A batch on its way; what it is done with is an error or not.
 type Sent = Pin<Box<MaybeDone<LocalBoxFuture<'static, Result<(), Error>>>>>;
 
@@ -103,11 +106,11 @@ pub struct Copier<'a> {
     output: Output,
     progress: Progress,
     tally: Tally,
-    batch: Vec<(Job, Step)>,
+    batch: Batch,
     batch_bytes: usize,
-    sent: VecDeque<(Vec<(Job, Step)>, Sent)>,
+    sent: VecDeque<(Batch, Sent)>,
     /// What is to be removed, in the tree's order; done last and backwards, since children go before their parents.
-    removals: Vec<(Job, Step)>,
+    removals: Batch,
 }
 
 impl<'a> Copier<'a> {
@@ -163,13 +166,13 @@ impl<'a> Copier<'a> {
             return Ok(());
         }
         let jobs = jobs(&step, path);
-        if matches!(step, Step::Remove(_)) {
-            self.removals.extend(jobs.into_iter().map(|job| (job, step.clone())));
+        let step = Rc::new(step);
+        if matches!(*step, Step::Remove(_)) {
+            self.removals.extend(jobs.into_iter().map(|job| (job, Rc::clone(&step))));
             return Ok(());
         }
         for job in jobs {
-            // The step's data are in the job already; what is left of it is its kind.
-            self.queue(job, step.clone()).await?;
+            self.queue(job, Rc::clone(&step)).await?;
         }
         Ok(())
     }
@@ -185,7 +188,7 @@ impl<'a> Copier<'a> {
         }
     }
 
-    async fn queue(&mut self, job: Job, step: Step) -> anyhow::Result<()> {
+    async fn queue(&mut self, job: Job, step: Rc<Step>) -> anyhow::Result<()> {
         let bytes = job.bytes();
         let is_full = self.batch.len() >= BATCH_OPS_MAX || self.batch_bytes + bytes > BATCH_BYTES_MAX;
         let is_alone = matches!(job, Job::SetAcl { .. });
@@ -205,7 +208,7 @@ impl<'a> Copier<'a> {
         self.settle(BATCHES_MAX - 1).await?;
         let batch = std::mem::take(&mut self.batch);
         self.batch_bytes = 0;
-        let mut sent: Sent = Box::pin(maybe_done(send(&self.target.session, &batch)));
+        let mut sent: Sent = Box::pin(maybe_done(send(&self.target.session, batch.iter().map(|(job, _)| job))));
         // The first poll hands the request to the session: so batches go out in their order, parents before children.
         let _ = futures::poll!(sent.as_mut());
         self.sent.push_back((batch, sent));
@@ -234,7 +237,7 @@ impl<'a> Copier<'a> {
     async fn alone(&self, job: &Job, step: &Step) -> anyhow::Result<Result<(), String>> {
         let session = &self.target.session;
         loop {
-            let Err(error) = send(session, &[(job.clone(), Step::Keep)]).await else { return Ok(Ok(())) };
+            let Err(error) = send(session, std::iter::once(job)).await else { return Ok(Ok(())) };
             match error.code().and_then(ErrorCode::from_i32) {
                 Some(ErrorCode::ConnectionLoss) if session.is_back().await => {}
                 Some(ErrorCode::ConnectionLoss | ErrorCode::SessionExpired | ErrorCode::AuthFailed) => {
@@ -270,17 +273,19 @@ impl<'a> Copier<'a> {
 }
 
 /// Sends a batch: one ACL, or operations that are done together.
-fn send(session: &Session, batch: &[(Job, Step)]) -> LocalBoxFuture<'static, Result<(), Error>> {
+fn send<'j>(session: &Session, batch: impl Iterator<Item = &'j Job>) -> LocalBoxFuture<'static, Result<(), Error>> {
     let client = session.client.clone();
-    if let [(Job::SetAcl { path, acl, version }, _)] = batch {
-        let (path, acl, version) = (path.clone(), acl.clone(), *version);
-        return Box::pin(async move { client.set_acl(&path, &acl, version).await.map(|_| ()) });
+    let mut ops = Vec::new();
+    for job in batch {
+        match job {
+            Job::Op(op) => ops.push(op.clone()),
+            // It is never with others.
+            Job::SetAcl { path, acl, version } => {
+                let (path, acl, version) = (path.clone(), acl.clone(), *version);
+                return Box::pin(async move { client.set_acl(&path, &acl, version).await.map(|_| ()) });
+            }
+        }
     }
-    let ops = batch.iter().filter_map(|(job, _)| match job {
-        Job::Op(op) => Some(op.clone()),
-        Job::SetAcl { .. } => None,
-    });
-    let ops: Vec<Op> = ops.collect();
     let path = ops.first().map(|op| op.path().to_owned()).filter(|_| ops.len() == 1);
     Box::pin(async move {
         let failed = client.multi(ops).await.map_err(|failed| failed.error);

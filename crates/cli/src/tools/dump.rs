@@ -2,7 +2,7 @@
 
 use super::kind::Kind;
 use super::node::{Item, Node, read_perms};
-use super::path;
+use crate::path;
 use crate::shell::text;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use std::fmt::{self, Write as _};
 use std::io::{self, BufRead, Read, Write};
+use wire::client::CreateMode;
 use wire::{Acl, Id};
 
 /// What the head calls the format.
@@ -18,8 +19,6 @@ const FORMAT: &str = "zookube-export";
 const VERSION: u64 = 1;
 /// The longest line, in bytes: a znode of the largest size that anybody configures, in base64.
 const LINE_BYTES_MAX: u64 = 128 << 20;
-/// The longest time to live, ms (`EphemeralType.TTL.maxValue`).
-const TTL_MS_MAX: i64 = 0xff_ffff_ffff;
 
 /// The first line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -355,8 +354,8 @@ fn read_item(fields: &Map<String, Value>) -> Result<Item, String> {
         (None, None | Some(Value::Bool(false))) => Kind::Persistent,
         (None, Some(Value::Bool(true))) => Kind::Container,
         (Some(ttl), None) => match ttl.as_i64() {
-            Some(ms @ 1..=TTL_MS_MAX) => Kind::Ttl(ms),
-            _ => return Err(format!("ttlMs of {path:?}: expected 1 to {TTL_MS_MAX}, found {ttl}")),
+            Some(ms @ 1..=CreateMode::TTL_MS_MAX) => Kind::Ttl(ms),
+            _ => return Err(format!("ttlMs of {path:?}: expected 1 to {}, found {ttl}", CreateMode::TTL_MS_MAX)),
         },
         _ => return Err(format!("{path:?}: expected either ttlMs or container, a boolean")),
     };

@@ -83,7 +83,7 @@ impl<T> Frontier<T> {
         read.children.sort_unstable();
         let last = read.children.len();
         let below = |(index, name): (usize, &String)| {
-            let path = super::path::child(&place.path, name);
+            let path = crate::path::child(&place.path, name);
             Slot::Waiting(Place { path, depth: place.depth + 1, is_last: index + 1 == last })
         };
         let mut slots: Vec<Slot<T>> = read.children.iter().enumerate().rev().map(below).collect();

@@ -2,10 +2,10 @@
 
 use super::copy::{Copier, Target};
 use super::out::Output;
-use super::path;
 use super::plan::Policy;
 use super::session::{self, Session};
 use super::source::{self, Dump, Source};
+use crate::path;
 use crate::shell::failure::FAILED;
 use crate::zk::Connection;
 use anyhow::Context;

@@ -8,14 +8,8 @@ use crate::snapshot;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use tree::Owner;
 use wire::Stat;
-
-/// High byte of an owner that is no session but a feature (`EphemeralType.EXTENDED_MASK`).
-const EXTENDED: u64 = 0xff00_0000_0000_0000;
-/// Where the feature's number stands; that of a time to live is 0 (`EXTENDED_FEATURE_VALUE_DELTA`).
-const FEATURE_SHIFT: u32 = 40;
-/// The longest time to live, ms (`EphemeralType.TTL.maxValue`).
-const TTL_MS_MAX: u64 = 0xff_ffff_ffff;
 
 /// The type of a znode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,14 +42,11 @@ impl Kind {
     /// sessions whose first 24 bits are `0xff0000` do not occur beside them.
     #[must_use]
     pub fn stored(owner: i64) -> Kind {
-        let bits = owner.cast_unsigned();
-        match owner {
-            0 => Kind::Persistent,
-            i64::MIN => Kind::Container,
-            _ if bits & EXTENDED == EXTENDED && (bits >> FEATURE_SHIFT) & 0xffff == 0 => {
-                Kind::Ttl((bits & TTL_MS_MAX).cast_signed())
-            }
-            session => Kind::Ephemeral(session),
+        match Owner::of(owner, true) {
+            Owner::Nobody => Kind::Persistent,
+            Owner::Session(session) => Kind::Ephemeral(session.0),
+            Owner::Container => Kind::Container,
+            Owner::Ttl(ms) => Kind::Ttl(ms),
         }
     }
 

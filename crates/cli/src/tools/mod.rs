@@ -21,7 +21,6 @@ pub mod kind;
 pub mod node;
 pub mod out;
 pub mod owner;
-pub mod path;
 pub mod place;
 pub mod plan;
 pub mod seen;

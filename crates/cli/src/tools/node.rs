@@ -121,17 +121,7 @@ pub fn is_hidden(acl: &[Acl]) -> bool {
 /// Reads letters as [`crate::shell::text::perms`] writes them; `None` where a letter is none.
 #[must_use]
 pub fn read_perms(letters: &str) -> Option<Perms> {
-    letters.chars().try_fold(Perms(0), |perms, letter| {
-        let bit = match letter {
-            'c' => Perms::CREATE,
-            'd' => Perms::DELETE,
-            'r' => Perms::READ,
-            'w' => Perms::WRITE,
-            'a' => Perms::ADMIN,
-            _ => return None,
-        };
-        Some(perms.union(bit))
-    })
+    letters.chars().try_fold(Perms(0), |perms, letter| Some(perms.union(Perms::of_letter(letter)?)))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Where the tools write: standard output in one piece or line by line, progress on standard error, words for numbers.
 
-use crate::shell::screen::{Paint, Screen};
+use crate::shell::screen::{Paint, Screen, has_colours};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
 use std::time::Duration;
@@ -29,8 +29,8 @@ impl Out {
     pub fn of_process() -> Out {
         let stdout = io::stdout();
         let is_terminal = stdout.is_terminal();
-        let is_wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        Out { inner: BufWriter::new(stdout.lock()), is_terminal, has_colours: is_terminal && is_wanted }
+        let has_colours = has_colours(&stdout);
+        Out { inner: BufWriter::new(stdout.lock()), is_terminal, has_colours }
     }
 
     /// Whether a person looks on.

@@ -1,7 +1,7 @@
 //! Where a tree is: a path, a path of another ensemble, a file. Pure.
 
-use super::path;
 use super::source::STREAM;
+use crate::path;
 use anyhow::bail;
 
 /// Where a tree is.

@@ -4,7 +4,6 @@
 //! sets such watches again). Stats do: their zxids say whether a znode is the same one, with the same data and children.
 
 use client::EventType;
-use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use wire::Stat;
 
@@ -107,13 +106,14 @@ impl Seen {
                 }
             }
         }
-        let is_new = |path: &&String| !self.znodes.contains_key(*path);
-        for path in now.keys().filter(is_new) {
-            let zxid = now.get(path).map(|after| after.czxid);
-            missed.push(Missed { path: path.clone(), kind: EventType::NodeCreated, zxid });
-        }
+        let new = now.iter().filter(|(path, _)| !self.znodes.contains_key(*path));
+        missed.extend(new.map(|(path, after)| Missed {
+            path: path.clone(),
+            kind: EventType::NodeCreated,
+            zxid: Some(after.czxid),
+        }));
         // Stable: what happened to one path stays in its order.
-        missed.sort_by(|a, b| super::path::order(&a.path, &b.path).then(Ordering::Equal));
+        missed.sort_by(|a, b| crate::path::order(&a.path, &b.path));
         self.znodes = now;
         missed
     }

@@ -1,10 +1,11 @@
 //! The session of a tool: opened, waited for, and asked again when a connection was lost meanwhile.
 
 use super::kind::{Kind, Types, TypesFrom};
+use crate::runtime;
 use crate::shell::failure::Failure;
 use crate::zk::Connection;
 use anyhow::{Context, anyhow, bail};
-use client::{Client, ConnectString, Error, Event, Options};
+use client::{Client, Error, Event};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,8 +13,6 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::Instant;
 use wire::{ErrorCode, Stat};
 
-/// The longest answer to take, in bytes. Apache's client takes 1 MiB by default, and so cannot list what has many children.
-const ANSWER_BYTES_MAX: usize = 64 << 20;
 /// How often to look whether there is a connection again.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
@@ -23,8 +22,6 @@ pub struct Session {
     /// The client.
     pub client: Client,
     hosts: String,
-    /// What stands in front of every path at the server.
-    chroot: Option<String>,
     types: Option<Arc<Types>>,
     /// How long to wait for a server.
     patience: Duration,
@@ -41,18 +38,9 @@ impl Session {
         server: Option<&str>,
     ) -> anyhow::Result<(Session, UnboundedReceiver<Event>)> {
         let hosts = server.unwrap_or(&connection.server);
-        let expected = || format!("server {hosts:?}: expected host:port[,host:port...][/chroot]");
-        let servers = ConnectString::parse(hosts).map_err(anyhow::Error::msg).with_context(expected)?;
-        let chroot = servers.chroot.clone();
-        let options = Options { timeout_ms: connection.timeout, read_only: true };
-        let (client, mut events) = Client::start_with(servers, &options, ANSWER_BYTES_MAX);
-        for identity in &connection.auth {
-            let (scheme, auth) =
-                identity.split_once(':').context("--auth: expected SCHEME:AUTH, such as digest:name:password")?;
-            client.add_auth(scheme, auth.as_bytes()).await;
-        }
+        let (client, mut events) = connection.open(hosts).await?;
         let patience = Duration::from_millis(u64::try_from(connection.timeout).unwrap_or_default());
-        let session = Session { client, hosts: hosts.to_owned(), chroot, types: None, patience };
+        let session = Session { client, hosts: hosts.to_owned(), types: None, patience };
         let first = tokio::time::timeout(patience, events.recv()).await;
         if first.is_err() || !session.client.state().is_connected() {
             bail!(
@@ -90,18 +78,13 @@ impl Session {
         if stat.ephemeral_owner != 0 {
             return Some(Kind::Ephemeral(stat.ephemeral_owner));
         }
-        let server_path = match &self.chroot {
-            Some(chroot) if path == "/" => chroot.clone(),
-            Some(chroot) => format!("{chroot}{path}"),
-            None => path.to_owned(),
-        };
-        self.types.as_ref()?.of(&server_path, stat)
+        self.types.as_ref()?.of(&self.client.server_path(path), stat)
     }
 
     /// Whether a path is the servers' own, though somebody names only `root`. Below a chroot nothing is.
     #[must_use]
     pub fn is_system(&self, root: &str, path: &str) -> bool {
-        self.chroot.is_none() && super::path::is_system(root, path)
+        self.client.server_path(path) == path && crate::path::is_system(root, path)
     }
 
     /// Asks something that may be asked twice: again after each lost connection, until no server comes back in time.
@@ -132,10 +115,7 @@ impl Session {
     /// An error of this session's servers, with its remedy.
     #[must_use]
     pub fn failure(&self, error: &Error) -> anyhow::Error {
-        let path = match error {
-            Error::Api { path: Some(path), .. } => path.as_str(),
-            _ => "",
-        };
+        let path = error.path().unwrap_or_default();
         match error.code().and_then(ErrorCode::from_i32) {
             Some(ErrorCode::NoAuth) => anyhow!("{}", no_auth(path)),
             Some(ErrorCode::NoNode) => anyhow!("{path}: there is no such znode on {}", self.hosts),
@@ -155,9 +135,7 @@ pub fn no_auth(path: &str) -> String {
 /// # Errors
 /// The tool's.
 pub fn run(tool: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
-    // One thread keeps sessions alive while this one works.
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
-    let runtime = runtime.context("start a runtime")?;
+    let runtime = runtime::start().context("start a runtime")?;
     let result = runtime.block_on(tool);
     runtime.shutdown_background();
     match result {

@@ -3,9 +3,9 @@
 use super::dump::{DumpError, DumpReader};
 use super::frontier::{Place, Read};
 use super::node::{Item, Node, is_hidden};
-use super::path;
 use super::session::{self, Session};
 use super::walk::{Answer, Walk};
+use crate::path;
 use anyhow::Context;
 use client::Error;
 use flate2::read::MultiGzDecoder;

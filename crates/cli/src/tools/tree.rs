@@ -3,9 +3,9 @@
 use super::frontier::Place;
 use super::kind::{Kind, TypesFrom};
 use super::out::{Out, Output, Progress, bytes, count};
-use super::path::{self, printable};
 use super::session::{self, Session};
 use super::walk::{Outline, Walk, fetch_outline};
+use crate::path::{self, printable};
 use crate::shell::screen::Paint;
 use crate::zk::Connection;
 use clap::Args;

@@ -2,10 +2,10 @@
 
 use super::frontier::Place;
 use super::out::{Out, Output};
-use super::path::{self, printable};
 use super::seen::{Changes, Missed, Seen};
 use super::session::{self, Session};
 use super::walk::{Walk, fetch_outline};
+use crate::path::{self, printable};
 use crate::shell::screen::{Paint, Screen};
 use crate::zk::Connection;
 use anyhow::anyhow;

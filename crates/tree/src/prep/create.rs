@@ -91,7 +91,7 @@ fn check_ttl(task: Task<'_>, mode: CreateMode, ttl: Option<i64>) -> Result<(), E
         return Err(ErrorCode::Unimplemented);
     }
     let ttl = ttl.unwrap_or(-1);
-    let valid = if mode.is_ttl() { (1..=Owner::TTL_MS_MAX).contains(&ttl) } else { ttl < 0 };
+    let valid = if mode.is_ttl() { (1..=CreateMode::TTL_MS_MAX).contains(&ttl) } else { ttl < 0 };
     if valid { Ok(()) } else { Err(ErrorCode::BadArguments) }
 }
 

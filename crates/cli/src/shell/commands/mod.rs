@@ -10,6 +10,7 @@ use super::answer::Answer;
 use super::failure::Failure;
 use super::options::{self, Parsed};
 use super::table::{Command, Verb};
+use crate::path;
 use client::Client;
 
 /// Where a command writes beside its answer, a line at a time.
@@ -169,20 +170,14 @@ async fn subtree(client: &Client, path: &str, watch: bool) -> Result<Vec<String>
     while let Some(parent) = open.pop() {
         let mut names = match client.get_children2(&parent, watch).await {
             Ok((names, _)) => names,
-            Err(error) if error.code() == Some(wire::ErrorCode::NoNode as i32) => continue,
+            Err(error) if error.is(wire::ErrorCode::NoNode) => continue,
             Err(error) => return Err(error),
         };
         names.sort_unstable();
         // The children of a path stand together, then what is below each of them, the first one's first.
-        let children: Vec<String> = names.iter().map(|name| child_of(&parent, name)).collect();
+        let children: Vec<String> = names.iter().map(|name| path::child(&parent, name)).collect();
         paths.extend(children.iter().cloned());
         open.extend(children.into_iter().rev());
     }
     Ok(paths)
-}
-
-/// The path of a child.
-#[must_use]
-pub fn child_of(parent: &str, name: &str) -> String {
-    if parent == "/" { format!("/{name}") } else { format!("{parent}/{name}") }
 }

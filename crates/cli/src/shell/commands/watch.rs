@@ -32,7 +32,7 @@ impl Run<'_> {
         let kind = kinds.into_iter().find(|(name, _)| parsed.has(name)).map_or(WatcherType::Any, |(_, kind)| kind);
         match self.client.remove_all_watches(path, kind, parsed.has("l")).await {
             Ok(()) => Ok(Answer::Nothing),
-            Err(error) if error.code() == Some(ErrorCode::NoWatcher as i32) => Err(self
+            Err(error) if error.is(ErrorCode::NoWatcher) => Err(self
                 .failure(&error)
                 .hint(format!("this session has no such watch at {path}; those of others are not its own"))),
             Err(error) => Err(self.failure(&error)),

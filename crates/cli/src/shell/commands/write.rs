@@ -4,7 +4,8 @@ use super::super::answer::Answer;
 use super::super::failure::{FAILED, Failure};
 use super::super::options::Parsed;
 use super::super::text;
-use super::{Outcome, Run, child_of, subtree, version, with_stat};
+use super::{Outcome, Run, subtree, version, with_stat};
+use crate::path;
 use base64::Engine;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
@@ -16,8 +17,6 @@ use std::io::Read;
 use wire::client::CreateMode;
 use wire::{Acl, ErrorCode};
 
-/// The longest time to live (`EphemeralType.TTL.maxValue`), ms.
-const TTL_MAX_MS: i64 = (1 << 40) - 1;
 /// Deletes in a request of `deleteall` where nothing else is said.
 const BATCH: i32 = 1000;
 /// Such requests under way at a time.
@@ -83,7 +82,7 @@ impl Run<'_> {
     fn refused(&self, error: &Error, data: Option<&[u8]>) -> Failure {
         let failure = self.failure(error);
         let bytes = data.map_or(0, <[u8]>::len);
-        if error.code() != Some(ErrorCode::ConnectionLoss as i32) || bytes + 1024 < REQUEST_BYTES_MAX {
+        if !error.is(ErrorCode::ConnectionLoss) || bytes + 1024 < REQUEST_BYTES_MAX {
             return failure;
         }
         failure.hint(format!(
@@ -170,8 +169,8 @@ fn create_mode(parsed: &Parsed) -> Result<(CreateMode, Option<i64>), Failure> {
     if ttl && container {
         return refuse("TTLs cannot be used with Container znodes");
     }
-    if ttl_ms.is_some_and(|ms| !(1..=TTL_MAX_MS).contains(&ms)) {
-        return refuse(&format!("ttl must be positive and cannot be larger than: {TTL_MAX_MS}"));
+    if ttl_ms.is_some_and(|ms| !(1..=CreateMode::TTL_MS_MAX).contains(&ms)) {
+        return refuse(&format!("ttl must be positive and cannot be larger than: {}", CreateMode::TTL_MS_MAX));
     }
     let mode = match (ephemeral, sequential, container, ttl) {
         (true, true, ..) => CreateMode::EphemeralSequential,
@@ -214,7 +213,7 @@ async fn tree_by_level(client: &Client, path: &str) -> Result<Vec<String>, Error
     let mut tree = vec![path.to_owned()];
     while let Some(parent) = queue.pop_front() {
         for name in client.get_children(&parent, false).await? {
-            let child = child_of(&parent, &name);
+            let child = path::child(&parent, &name);
             tree.push(child.clone());
             queue.push_back(child);
         }

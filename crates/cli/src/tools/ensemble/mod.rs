@@ -5,8 +5,10 @@ pub mod verdict;
 
 use super::servers::members::Members;
 use super::servers::survey::{Way, Wish, survey};
-use super::servers::{self, Asking, Format};
+use super::servers::{self, Asking};
 use crate::shell::screen::Screen;
+use crate::tools::out::Output;
+use crate::tools::session;
 use clap::Args;
 use futures::future::join_all;
 use std::process::ExitCode;
@@ -30,7 +32,7 @@ pub struct EnsembleArgs {
     asking: Asking,
     /// A table, or one JSON document (with --watch one a line).
     #[arg(short, long, value_enum, default_value = "text")]
-    output: Format,
+    output: Output,
     /// Show it again after so many seconds, until interrupted.
     #[arg(short, long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     watch: Option<u64>,
@@ -41,7 +43,7 @@ pub struct EnsembleArgs {
 /// # Errors
 /// When the arguments make no sense. That a server does not answer is none: it is shown.
 pub fn run(args: &EnsembleArgs) -> anyhow::Result<ExitCode> {
-    servers::block_on(look(args))
+    session::run(look(args))
 }
 
 async fn look(args: &EnsembleArgs) -> anyhow::Result<ExitCode> {
@@ -53,9 +55,9 @@ async fn look(args: &EnsembleArgs) -> anyhow::Result<ExitCode> {
         let rows = ask_all(&members, &args.asking.way(&members)).await;
         let verdict = Verdict::of(&rows, members.is_weighted);
         let text = match args.output {
-            Format::Json if args.watch.is_some() => format!("{}\n", show::json(&rows, &verdict, &members, &notes)),
-            Format::Json => format!("{:#}\n", show::json(&rows, &verdict, &members, &notes)),
-            Format::Text => show::text(&rows, &verdict, &members, &notes, servers::has_colours()),
+            Output::Json if args.watch.is_some() => format!("{}\n", show::json(&rows, &verdict, &members, &notes)),
+            Output::Json => format!("{:#}\n", show::json(&rows, &verdict, &members, &notes)),
+            Output::Text => show::text(&rows, &verdict, &members, &notes, servers::has_colours()),
         };
         let is_read = screen.out(&(beginning(args) + &text));
         match args.watch.filter(|_| is_read) {
@@ -69,7 +71,7 @@ async fn look(args: &EnsembleArgs) -> anyhow::Result<ExitCode> {
 
 /// With `--watch` on a terminal, each table takes the place of the one before.
 fn beginning(args: &EnsembleArgs) -> String {
-    let is_live = args.watch.is_some() && args.output == Format::Text;
+    let is_live = args.watch.is_some() && args.output == Output::Text;
     let clear = if servers::has_colours() { "\x1b[H\x1b[2J" } else { "" };
     if is_live { clear.to_owned() } else { String::new() }
 }

@@ -8,12 +8,14 @@ mod found;
 use super::servers::members::Member;
 use super::servers::sample::refusal;
 use super::servers::survey::Way;
-use super::servers::{self, Asking, Format, ask, clients};
+use super::servers::{Asking, ask, clients};
 use crate::shell::failure::{FAILED, Failure};
 use crate::shell::screen::Screen;
 use crate::tools::kind::Kind;
+use crate::tools::out::Output;
+use crate::tools::session;
 use clap::Args;
-use client::{Client, ConnectString};
+use client::Client;
 use found::Found;
 use futures::future::join_all;
 use jiff::tz::TimeZone;
@@ -37,7 +39,7 @@ pub struct OwnerArgs {
     path: String,
     /// Lines, or one JSON document.
     #[arg(short, long, value_enum, default_value = "text")]
-    output: Format,
+    output: Output,
 }
 
 /// Runs the tool.
@@ -46,21 +48,23 @@ pub struct OwnerArgs {
 /// When the arguments make no sense.
 pub fn run(args: &OwnerArgs) -> anyhow::Result<ExitCode> {
     let screen = Screen::of_process();
-    match servers::block_on(look(args))? {
-        Ok(found) => {
-            let text = match args.output {
-                Format::Json => format!("{:#}\n", found.json()),
-                Format::Text => found.text(&TimeZone::system(), jiff::Timestamp::now().as_millisecond()),
-            };
-            // Who does not read it to the end has read enough.
-            let _ = screen.out(&text);
-            Ok(ExitCode::SUCCESS)
+    session::run(async {
+        match look(args).await? {
+            Ok(found) => {
+                let text = match args.output {
+                    Output::Json => format!("{:#}\n", found.json()),
+                    Output::Text => found.text(&TimeZone::system(), jiff::Timestamp::now().as_millisecond()),
+                };
+                // Who does not read it to the end has read enough.
+                let _ = screen.out(&text);
+                Ok(ExitCode::SUCCESS)
+            }
+            Err(failure) => {
+                screen.failure(&failure.text, failure.hint.as_deref());
+                Ok(ExitCode::from(failure.code))
+            }
         }
-        Err(failure) => {
-            screen.failure(&failure.text, failure.hint.as_deref());
-            Ok(ExitCode::from(failure.code))
-        }
-    }
+    })
 }
 
 async fn look(args: &OwnerArgs) -> anyhow::Result<Result<Found, Failure>> {
@@ -79,9 +83,8 @@ async fn look(args: &OwnerArgs) -> anyhow::Result<Result<Found, Failure>> {
     };
     let (members, notes) = asking.members(&client).await?;
     client.close().await;
-    let chroot = ConnectString::parse(&asking.connection.server).ok().and_then(|connect| connect.chroot);
-    let path = format!("{}{}", chroot.unwrap_or_default(), args.path);
-    let mut found = Found { path: path.clone(), session, ctime_ms: stat.ctime, notes, ..Found::default() };
+    let mut found =
+        Found { path: client.server_path(&args.path), session, ctime_ms: stat.ctime, notes, ..Found::default() };
     ask_servers(&mut found, &members.list, &asking.way(&members)).await;
     Ok(Ok(found))
 }

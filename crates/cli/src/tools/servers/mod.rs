@@ -14,13 +14,13 @@ pub mod sample;
 pub mod survey;
 pub mod table;
 
+use crate::shell::screen;
 use crate::zk::Connection;
 use client::{Client, ConnectString, Error, Event, HostPort};
 use figures::Figures;
 use futures::future::join_all;
 use members::{Member, Members};
 use ports::Ports;
-use std::io::IsTerminal;
 use std::time::Duration;
 use survey::Way;
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -42,15 +42,6 @@ pub struct Asking {
     /// Ports of metrics, likewise. Only there tell our servers of the phases of a write and of what learners lack.
     #[arg(long, env = "ZK_METRICS_PORT", default_value = "7000", value_name = "PORT|SID=PORT,...")]
     pub metrics_port: Ports,
-}
-
-/// How an answer is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Format {
-    /// For people.
-    Text,
-    /// For programs.
-    Json,
 }
 
 impl Asking {
@@ -85,7 +76,7 @@ impl Asking {
     /// # Errors
     /// As [`Connection::open`].
     pub async fn open(&self) -> anyhow::Result<(Client, UnboundedReceiver<Event>)> {
-        self.connection.open().await
+        self.connection.open(&self.connection.server).await
     }
 
     /// Who the members are: by the session, else by what the servers of the connect string know, else they themselves. Beside them,
@@ -158,19 +149,10 @@ fn refused(error: &Error) -> String {
     error.to_string()
 }
 
-/// Runs a tool in a runtime of its own.
-///
-/// # Errors
-/// When there can be none, or the tool's.
-pub fn block_on<T>(tool: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(tool)
-}
-
-/// Whether standard output is a terminal that may be coloured (no-color.org).
+/// Whether standard output is a terminal that may be coloured.
 #[must_use]
 pub fn has_colours() -> bool {
-    let is_wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    is_wanted && std::io::stdout().is_terminal()
+    screen::has_colours(&std::io::stdout())
 }
 
 /// A duration in its two largest units: `3d 4h`, `2m 5s`, `12s`.

@@ -13,7 +13,8 @@ mod poll;
 mod screen;
 pub mod view;
 
-use super::servers::{self, Asking};
+use super::servers::Asking;
+use super::session;
 use clap::Args;
 use jiff::tz::TimeZone;
 use model::{Model, View};
@@ -64,15 +65,15 @@ pub fn run(args: &TopArgs) -> anyhow::Result<ExitCode> {
     if !args.once && !std::io::stdout().is_terminal() {
         anyhow::bail!("zk top: standard output is no terminal\nhint: --once prints one frame as text");
     }
-    let outcome = servers::block_on(async {
+    session::run(async {
         let mut pollers = Pollers::start(&args.asking, args.interval, args.view).await?;
         if args.once {
-            once(args, &mut pollers).await
+            once(args, &mut pollers).await?;
         } else {
-            screen::live(&mut pollers, args.interval, args.view).await
+            screen::live(&mut pollers, args.interval, args.view).await?;
         }
-    });
-    outcome.map(|()| ExitCode::SUCCESS)
+        Ok(ExitCode::SUCCESS)
+    })
 }
 
 /// Waits until every server was asked twice, or did not answer.
