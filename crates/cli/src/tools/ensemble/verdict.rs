@@ -2,6 +2,7 @@
 
 use crate::tools::servers::members::Member;
 use crate::tools::servers::sample::{Behind, Role, Sample};
+use std::borrow::Borrow;
 
 /// A member, and what it tells or why it does not.
 #[derive(Debug, Clone, PartialEq)]
@@ -65,12 +66,13 @@ pub struct Verdict {
 impl Verdict {
     /// Judges. Where votes have weights, heads say nothing and the leader is believed: it stops leading when it loses its quorum.
     #[must_use]
-    pub fn of(rows: &[Row], is_weighted: bool) -> Verdict {
+    pub fn of(rows: &[impl Borrow<Row>], is_weighted: bool) -> Verdict {
+        let rows: Vec<&Row> = rows.iter().map(Borrow::borrow).collect();
         let zxid_of = |row: &Row| row.sample.as_ref().map_or((None, None), |sample| (sample.epoch(), sample.zxid));
         let leads = |row: &Row| matches!(row.role(), Some(Role::Leader | Role::Standalone));
-        let leaders: Vec<usize> = (0..rows.len()).filter(|at| leads(&rows[*at])).collect();
+        let leaders: Vec<usize> = (0..rows.len()).filter(|at| leads(rows[*at])).collect();
         // One that has lost its followers finds out late; the one of the later epoch is the one.
-        let leader = leaders.iter().copied().max_by_key(|at| zxid_of(&rows[*at]));
+        let leader = leaders.iter().copied().max_by_key(|at| zxid_of(rows[*at]));
         let seen = rows.iter().filter(|row| row.votes()).count();
         // A connect string need not name them all.
         let told = rows.iter().filter_map(|row| row.sample.as_ref().ok()?.voters).max();
@@ -94,8 +96,8 @@ impl Verdict {
             let names: Vec<String> = leaders.iter().map(|at| rows[*at].member.name()).collect();
             problems.push(format!("{} say that they lead; one of them has not found out yet", names.join(" and ")));
         }
-        problems.extend(rows.iter().filter_map(problem));
-        let epoch = leader.and_then(|at| zxid_of(&rows[at]).0);
+        problems.extend(rows.iter().copied().filter_map(problem));
+        let epoch = leader.and_then(|at| zxid_of(rows[at]).0);
         Verdict { leader, epoch, voters, in_step, needed, has_quorum, problems }
     }
 
@@ -107,8 +109,9 @@ impl Verdict {
 
     /// How far a row is behind the leader; `None` where that is not known.
     #[must_use]
-    pub fn lag(&self, rows: &[Row], row: &Row) -> Option<Lag> {
-        let leader = rows.get(self.leader?)?.sample.as_ref().ok()?;
+    pub fn lag(&self, rows: &[impl Borrow<Row>], row: &Row) -> Option<Lag> {
+        let leader: &Row = rows.get(self.leader?)?.borrow();
+        let leader = leader.sample.as_ref().ok()?;
         let (of_leader, own) = (leader.zxid?, row.sample.as_ref().ok()?.zxid?);
         // The samples are not of the same moment: a follower may have been asked later than its leader.
         let zxids = (of_leader >> 32 == own >> 32).then(|| u64::try_from(of_leader - own).unwrap_or(0));

@@ -91,8 +91,15 @@ pub struct Server {
     pub row: Row,
     /// What it did meanwhile.
     pub rates: Rates,
-    /// The sample that the next one is compared with, and when it was taken, ms on any clock that only goes forward.
+    /// The sample that the next one is compared with, as it was told, and when it was taken, ms on any clock that only goes forward.
     before: Option<(u64, Sample)>,
+}
+
+impl Server {
+    /// A figure of what it told last.
+    fn told<T>(&self, figure: impl Fn(&Sample) -> Option<T>) -> Option<T> {
+        self.row.sample.as_ref().ok().and_then(figure)
+    }
 }
 
 /// All of it.
@@ -162,12 +169,13 @@ impl Model {
             return;
         };
         server.rates = rates(at_ms, &sample, server.before.as_ref());
+        // Without what is taken over below: that is of another moment.
+        server.before = Some((at_ms, sample.clone()));
         if let Ok(last) = &mut server.row.sample {
             // What is not looked at is not asked for; what was told before is better than nothing.
             sample.clients = sample.clients.or_else(|| last.clients.take());
             sample.slow = sample.slow.or_else(|| last.slow.take());
         }
-        server.before = Some((at_ms, sample.clone()));
         server.row.sample = Ok(sample);
     }
 
@@ -222,13 +230,14 @@ impl Model {
     #[must_use]
     pub fn sorted_servers(&self) -> Vec<&Server> {
         let mut list: Vec<&Server> = self.servers.iter().collect();
-        let sample = |server: &Server| server.row.sample.clone().unwrap_or_default();
         match self.sort() {
             "operations" => {
                 descending(&mut list, |server| server.rates.reads.unwrap_or(0.0) + server.rates.writes.unwrap_or(0.0))
             }
-            "connections" => descending(&mut list, |server| sample(server).connections.unwrap_or(0) as f64),
-            "latency" => descending(&mut list, |server| sample(server).writes.p99_ms.unwrap_or(-1.0)),
+            "connections" => {
+                descending(&mut list, |server| server.told(|sample| sample.connections).unwrap_or(0) as f64)
+            }
+            "latency" => descending(&mut list, |server| server.told(|sample| sample.writes.p99_ms).unwrap_or(-1.0)),
             _ => {}
         }
         list

@@ -40,6 +40,24 @@ fn operations_a_second_are_differences() {
 }
 
 #[test]
+fn what_was_not_asked_for_gives_no_rate() {
+    let key = ("10.0.0.1:5000".to_owned(), 7);
+    let asked = |received| {
+        let client = Connection { peer: key.0.clone(), session: key.1, received, ..Connection::default() };
+        Ok(Sample { clients: Some(vec![client]), ..sample(0, 0) })
+    };
+    let mut model = model();
+    let rate = |model: &Model| model.servers[0].rates.clients.get(&key).copied();
+    model.take(1000, &member(1), asked(10));
+    model.take(2000, &member(1), Ok(sample(0, 0)));
+    assert!(model.servers[0].row.sample.as_ref().unwrap().clients.is_some(), "shown as it was");
+    model.take(3000, &member(1), asked(30));
+    assert_eq!(rate(&model), None, "nothing was told a second ago");
+    model.take(4000, &member(1), asked(35));
+    assert_eq!(rate(&model), Some(5.0));
+}
+
+#[test]
 fn a_server_that_goes_and_comes_begins_anew() {
     let mut model = model();
     model.take(1000, &member(1), Ok(sample(10, 5)));

@@ -92,7 +92,7 @@ pub fn draw(model: &mut Model, zone: &TimeZone, area: Rect, buffer: &mut Buffer)
 /// What there is to see, in two parts: what stays, and what scrolls.
 #[must_use]
 pub fn page(model: &Model, zone: &TimeZone, width: usize) -> (Vec<Line<'static>>, Vec<Line<'static>>) {
-    let rows: Vec<Row> = model.servers.iter().map(|server| server.row.clone()).collect();
+    let rows: Vec<&Row> = model.servers.iter().map(|server| &server.row).collect();
     let verdict = Verdict::of(&rows, model.is_weighted);
     let mut head = vec![title(model, &rows, &verdict), Line::default()];
     let body = match model.view {
@@ -117,7 +117,7 @@ pub fn page(model: &Model, zone: &TimeZone, width: usize) -> (Vec<Line<'static>>
     (head, body)
 }
 
-fn title(model: &Model, rows: &[Row], verdict: &Verdict) -> Line<'static> {
+fn title(model: &Model, rows: &[&Row], verdict: &Verdict) -> Line<'static> {
     let colour = if verdict.is_well() {
         Color::Green
     } else if verdict.has_quorum {
@@ -157,7 +157,7 @@ fn title(model: &Model, rows: &[Row], verdict: &Verdict) -> Line<'static> {
 
 type Table = (Line<'static>, Vec<Line<'static>>);
 
-fn servers(model: &Model, rows: &[Row], verdict: &Verdict, width: usize) -> Table {
+fn servers(model: &Model, rows: &[&Row], verdict: &Verdict, width: usize) -> Table {
     let cells: Vec<Vec<Cell>> = model.sorted_servers().into_iter().map(|one| server(one, rows, verdict)).collect();
     let (heads, mut lines) = grid::lines(SERVERS, &cells, width);
     let wrong = |text: &String| Line::styled(format!("! {text}"), Style::new().fg(Color::Red));
@@ -170,7 +170,7 @@ fn servers(model: &Model, rows: &[Row], verdict: &Verdict, width: usize) -> Tabl
     (heads, lines)
 }
 
-fn server(server: &Server, rows: &[Row], verdict: &Verdict) -> Vec<Cell> {
+fn server(server: &Server, rows: &[&Row], verdict: &Verdict) -> Vec<Cell> {
     let row = &server.row;
     let address = Cell::from(&row.member.address);
     let Ok(sample) = &row.sample else {
@@ -204,7 +204,7 @@ fn role(role: Option<Role>) -> Cell {
     }
 }
 
-fn lag(verdict: &Verdict, rows: &[Row], row: &Row, sample: &Sample) -> Cell {
+fn lag(verdict: &Verdict, rows: &[&Row], row: &Row, sample: &Sample) -> Cell {
     let lag = verdict.lag(rows, row).filter(|_| !matches!(sample.role, Some(Role::Leader | Role::Standalone)));
     match lag.map(|lag| (lag.zxids, lag.told.map_or(0, |told| told.bytes))) {
         None => known(None::<u8>),
