@@ -6,15 +6,11 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Output, Stdio};
-use support::{Client, PATIENCE, Server, close, create, free_port, get, program, set, wait_for};
+use support::{Client, PATIENCE, Server, close, create, free_port, get, program, set, text, wait_for};
 
 /// Runs the program to its end.
 fn call(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
     Command::new(program()).args(arguments).envs(variables.iter().copied()).output().expect("run the program")
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
 }
 
 fn zoo_cfg(server: &Server) -> String {

@@ -4,7 +4,7 @@ mod support;
 
 use ::support::pty::Pty;
 use std::process::{Command, Output, Stdio};
-use support::{PATIENCE, Server, create, free_port, program, wait_for};
+use support::{PATIENCE, Server, create, free_port, program, text, wait_for};
 
 /// A command for the shell of this server.
 fn shell(port: u16, words: &[&str]) -> Command {
@@ -29,10 +29,6 @@ fn fed(port: u16, words: &[&str], input: &[u8]) -> Output {
         .expect("run the shell");
     child.stdin.take().expect("its input").write_all(input).expect("it reads");
     child.wait_with_output().expect("it ends")
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
 }
 
 /// What is said behind the words of the beginning.

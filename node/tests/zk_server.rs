@@ -7,7 +7,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use support::{Client, Session, create_ephemeral, free_port, get, program, wait_for};
+use support::{Client, Session, create_ephemeral, free_port, get, program, text, wait_for};
 
 const ERROR: &str = "Error contacting service. It is probably not running.\n";
 
@@ -118,10 +118,6 @@ impl Drop for Installed {
 fn is_of(pid: u32, dir: &Path) -> bool {
     let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
     String::from_utf8_lossy(&line).contains(&dir.display().to_string())
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
 }
 
 fn is_there(pid: u32) -> bool {

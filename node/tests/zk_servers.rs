@@ -7,7 +7,7 @@ use ::support::pty::Pty;
 use ::support::session::{Mode, Session};
 use ::support::{ServerKind, wait};
 use std::process::{Command, Output};
-use support::{PATIENCE, free_port, program, wait_for};
+use support::{PATIENCE, free_port, program, text, wait_for};
 
 /// Three servers, and how the tools find their admin ports.
 struct Three {
@@ -47,10 +47,6 @@ impl Three {
     fn run_by_words(&self, name: &str, words: &[&str]) -> Output {
         self.tool_by("none", name, words).output().expect("run the tool")
     }
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
 }
 
 fn json(output: &Output) -> serde_json::Value {

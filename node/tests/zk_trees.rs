@@ -5,7 +5,7 @@ mod support;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
-use support::{Body, PATIENCE, Server, create, create_ephemeral, delete, program, set, wait_for};
+use support::{Body, PATIENCE, Server, create, create_ephemeral, delete, program, set, text, wait_for};
 
 /// With it, znodes may have a time to live.
 const EXTENDED: &str = "extendedTypesEnabled=true\n";
@@ -16,10 +16,6 @@ fn zk(server: &Server, arguments: &[&str]) -> Output {
     let mut command = Command::new(program());
     command.arg("zk").args(arguments).env("ZK_SERVER", connect).stdin(Stdio::null());
     command.output().expect("run the program")
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
 }
 
 /// What a tool wrote that must succeed.

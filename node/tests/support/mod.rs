@@ -19,6 +19,11 @@ const NARROW_BYTES: usize = 64 << 10;
 use ::support::http::{self, Answer};
 pub use ::support::ports::free_port;
 
+/// What a program wrote.
+pub fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
 /// This port of 127.0.0.1.
 pub fn loopback(port: u16) -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, port))
