@@ -2,12 +2,15 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use store::testing::MemFs;
 use support::ensemble::Plan;
-use support::{Server, ServerKind, ServerSpec};
+use support::{Server, ServerKind, ServerSpec, wait};
+use wire::Zxid;
 
 use crate::history::History;
+use crate::log_bytes::entries;
 use crate::recovery::{Mode, zxid_of_name};
 use crate::workload::{self, Acknowledged};
 
@@ -26,6 +29,8 @@ const SNAPSHOTS_MIN: usize = 4;
 const PROLONGED_MAX: usize = 50;
 /// Nothing is deleted: the logs must reach back to the first transaction.
 const NO_PURGE: (&str, u32) = ("autopurge.purgeInterval", 0);
+/// For what must happen.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// Where the copy lies in memory.
 const DATA_DIR: &str = "/data";
 
@@ -58,8 +63,14 @@ impl Fixture {
         let mut acknowledged = first_run(&server);
         server.terminate();
         server.reconfigure("snapCount", SNAP_COUNT_LAST);
+        let ends = last_logged(&copy(&server.data_dir()));
         server.start();
         server.wait_serving();
+        // It writes one as it starts, unless there is one already; what comes in meanwhile would be in it as well.
+        wait::until("a snapshot of the first run's end", PATIENCE, || {
+            let snapshots = snapshots(&copy(&server.data_dir()));
+            (snapshots.iter().filter_map(|path| zxid_of_name(path)).max() >= Some(ends)).then_some(())
+        });
         acknowledged.extend(workload::last_run(server.addr(), last));
         server.terminate();
         Fixture::taken(name, Mode::Standalone, &server.data_dir(), &acknowledged)
@@ -113,27 +124,19 @@ impl Fixture {
     /// All files in `version-2`.
     #[must_use]
     pub fn files(&self) -> Vec<PathBuf> {
-        self.fs.paths().into_iter().filter(|path| path.parent().is_some_and(|dir| dir.ends_with("version-2"))).collect()
-    }
-
-    fn sorted(&self, prefix: &str) -> Vec<PathBuf> {
-        let mut files: Vec<PathBuf> = self.files().into_iter().filter(|path| is_named(path, prefix)).collect();
-        files.sort_by_key(|path| zxid_of_name(path));
-        files
+        files(&self.fs)
     }
 
     /// The logs, oldest first.
     #[must_use]
     pub fn logs(&self) -> Vec<PathBuf> {
-        self.sorted("log.")
+        sorted(&self.fs, "log.")
     }
 
     /// The snapshots, oldest first, without one that the server did not finish before it was stopped.
     #[must_use]
     pub fn snapshots(&self) -> Vec<PathBuf> {
-        let mut snapshots = self.sorted("snapshot.");
-        snapshots.retain(|path| path.extension().is_none_or(|extension| extension != "tmp"));
-        snapshots
+        snapshots(&self.fs)
     }
 
     /// The content of a file.
@@ -170,6 +173,28 @@ fn first_run(server: &Server) -> Vec<Acknowledged> {
         acknowledged.extend(workload::prolonged(server.addr(), round));
     }
     panic!("{} has not written {SNAPSHOTS_MIN} snapshots", server.kind().name());
+}
+
+/// The last transaction in the logs.
+fn last_logged(fs: &MemFs) -> Zxid {
+    let logs = sorted(fs, "log.").into_iter().filter_map(|path| fs.read(&path));
+    logs.filter_map(|bytes| entries(&bytes).last().map(|entry| Zxid(entry.zxid))).max().unwrap_or(Zxid::ZERO)
+}
+
+fn files(fs: &MemFs) -> Vec<PathBuf> {
+    fs.paths().into_iter().filter(|path| path.parent().is_some_and(|dir| dir.ends_with("version-2"))).collect()
+}
+
+fn sorted(fs: &MemFs, prefix: &str) -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> = files(fs).into_iter().filter(|path| is_named(path, prefix)).collect();
+    files.sort_by_key(|path| zxid_of_name(path));
+    files
+}
+
+fn snapshots(fs: &MemFs) -> Vec<PathBuf> {
+    let mut snapshots = sorted(fs, "snapshot.");
+    snapshots.retain(|path| path.extension().is_none_or(|extension| extension != "tmp"));
+    snapshots
 }
 
 fn is_named(path: &Path, prefix: &str) -> bool {
