@@ -6,6 +6,7 @@
 mod archive;
 mod elf;
 mod sbom;
+mod share;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -213,6 +214,8 @@ fn pack(programs: &[Program], sbom: &Path) -> Result<Archive> {
     for name in NAMES {
         archive.add(format!("bin/{name}"), Entry::Link("zookube-node".to_owned()))?;
     }
+    let server = programs.iter().find(|program| program.name == SHIPPED[0]).context("the server was built")?;
+    share::add(&mut archive, |words| share::said(&server.path, words))?;
     for (from, to) in FILES {
         let path = root().join(from);
         let bytes = fs::read(&path).with_context(|| format!("read {}", path.display()))?;
