@@ -1,6 +1,6 @@
 //! Tools for the people who run ensembles, beside Apache's shell.
 //!
-//! Of the tools about trees, what they decide and how they write it is pure: [`path`], [`glob`], [`kind`], [`frontier`], [`node`], [`dump`],
+//! Of the tools about trees, what they decide and how they write it is pure: [`crate::path`], [`glob`], [`kind`], [`frontier`], [`node`], [`dump`],
 //! [`plan`], [`place`], [`seen`]. What talks to servers and files is thin: [`session`], [`walk`], [`source`], [`copy`], [`out`]; and each
 //! tool, in a module of its name, joins the two. Those about servers go by what [`servers`] finds out.
 
