@@ -23,6 +23,9 @@ const TYPED: [(&str, &str); 9] = [
     ("quit", "CLOSED) 7] "),
 ];
 
+/// How a prompt begins.
+const PROMPT: &str = "[zk: ";
+
 /// The command in a terminal of 200 columns without any abilities, so that nobody paints.
 fn at_a_terminal(inner: &Command, dir: &Path) -> Command {
     let quoted = |word: &std::ffi::OsStr| format!("'{}'", word.to_string_lossy().replace('\'', r"'\''"));
@@ -71,8 +74,20 @@ fn plain(shown: &str) -> String {
     let is_said = |line: &&str| {
         !line.is_empty() && !["hint: ", "WATCHER::", "WatchedEvent "].iter().any(|front| line.starts_with(front))
     };
-    let lines = text.lines().filter(is_said).map(|line| format!("{}\n", line.trim_end()));
-    lines.collect()
+    let mut lines: Vec<String> = Vec::new();
+    for line in text.lines().filter(is_said).map(str::trim_end) {
+        match lines.last_mut() {
+            // An event that was late stood behind the prompt, so that what was typed went to a line of its own.
+            Some(last) if is_prompt(last) && !line.starts_with(PROMPT) => *last += &format!(" {line}"),
+            _ => lines.push(line.to_owned()),
+        }
+    }
+    lines.iter().map(|line| format!("{line}\n")).collect()
+}
+
+/// Whether nothing was typed behind it.
+fn is_prompt(line: &str) -> bool {
+    line.starts_with(PROMPT) && line.ends_with(']')
 }
 
 #[test]
